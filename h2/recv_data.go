@@ -1,0 +1,176 @@
+package h2
+
+import "github.com/h2loop/h2loop/frames"
+
+// startData decides what becomes of the DATA frame that h announces. Its whole
+// length counts against both windows, padding included (RFC 9113, Section 6.1),
+// also where the payload is then thrown away.
+func (c *Conn) startData(h frames.Header) error {
+	r := &c.recv
+	if err := r.data.Start(h); err != nil {
+		return err
+	}
+	if c.isIdle(h.StreamID) {
+		return stateIdle.violation(h.StreamID)
+	}
+	if !c.recvWindow.take(h.Length) {
+		return frames.ConnError{Code: frames.ErrCodeFlowControl, Reason: "DATA beyond the connection window", Section: "6.9.1"}
+	}
+	if h.Length == 0 && !h.Flags.Has(frames.FlagEndStream) {
+		if err := c.recvUseless(); err != nil {
+			return err
+		}
+	}
+	r.phase = phaseData
+	s, err := c.streamForData(h)
+	r.stream = s
+	if h.Length > 0 {
+		return err
+	}
+	if err == nil {
+		_, err = c.recvDataOctets(nil)
+	}
+	r.phase = phaseHeader
+	return err
+}
+
+// streamForData returns the stream that takes the payload, or nil if it is to
+// be thrown away.
+func (c *Conn) streamForData(h frames.Header) (*Stream, error) {
+	s := c.streams.get(h.StreamID)
+	if s == nil {
+		if h.StreamID > c.maxID || c.closed.wasReset(h.StreamID) {
+			// In flight when we sent RST_STREAM or GOAWAY.
+			return nil, nil
+		}
+		return nil, stateClosed.violation(h.StreamID)
+	}
+	if !s.state.on(recvData) {
+		return nil, s.state.violation(s.id)
+	}
+	if h.Length > maxReadFrame {
+		return nil, frames.StreamError{StreamID: s.id, Code: frames.ErrCodeFrameSize, Reason: "DATA larger than SETTINGS_MAX_FRAME_SIZE", Section: "4.2"}
+	}
+	if !s.recvWindow.take(h.Length) {
+		return nil, frames.StreamError{StreamID: s.id, Code: frames.ErrCodeFlowControl, Reason: "DATA beyond the stream window", Section: "6.9.1"}
+	}
+	return s, nil
+}
+
+// recvDataOctets hands on what b has of the current DATA frame.
+func (c *Conn) recvDataOctets(b []byte) (int, error) {
+	r := &c.recv
+	data, n, err := r.data.Next(b)
+	if err != nil {
+		return n, err
+	}
+	s := r.stream
+	done := r.data.Done()
+	if done {
+		r.phase, r.stream = phaseHeader, nil
+	}
+	if s == nil {
+		c.creditConn(n)
+		return n, nil
+	}
+	if padding := n - len(data); padding > 0 {
+		c.creditConn(padding)
+		c.creditStream(s, padding)
+	}
+	end := done && r.data.EndStream()
+	if len(data) == 0 && !end {
+		return n, nil
+	}
+	return n, c.recvBody(s, data, end)
+}
+
+// recvBody hands octets of the body of s to the application.
+func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
+	s.received += int64(len(p))
+	if l := s.Request.ContentLength; l >= 0 && s.received > l {
+		return malformed(s.id, "more DATA than content-length", "8.1.1")
+	}
+	// Connection credit returns on receipt, so that one slow application
+	// does not stop the other streams, up to a bound.
+	if c.unread += len(p); c.unread <= c.shared.cfg.MaxUnread {
+		c.creditConn(len(p))
+	} else {
+		c.held += len(p)
+	}
+	s.unread += len(p)
+	if end {
+		return c.recvEnd(s, p)
+	}
+	if !s.announced {
+		c.Consume(s, len(p))
+		return nil
+	}
+	c.handler.Body(s, p, false)
+	return nil
+}
+
+// recvEnd ends the request of s; p is its last piece of body.
+func (c *Conn) recvEnd(s *Stream, p []byte) error {
+	if l := s.Request.ContentLength; l >= 0 && s.received != l {
+		return malformed(s.id, "less DATA than content-length", "8.1.1")
+	}
+	id := s.id
+	s.state.on(recvEnd)
+	if s.announced {
+		c.handler.Body(s, p, true)
+	}
+	if c.streams.get(id) == s && s.state == stateClosed {
+		c.closed.addEnded(id)
+		c.closeStream(s, nil)
+	}
+	return nil
+}
+
+// Consume says that the application is done with n octets of the body of s,
+// which the peer may then send anew.
+func (c *Conn) Consume(s *Stream, n int) {
+	if n > s.unread {
+		panic("h2: more consumed than was received")
+	}
+	if n == 0 {
+		return
+	}
+	c.releaseUnread(s, n)
+	c.creditStream(s, n)
+}
+
+// releaseUnread stops counting n octets of s as held by the application, and
+// returns the connection credit that waited for it.
+func (c *Conn) releaseUnread(s *Stream, n int) {
+	s.unread -= n
+	c.unread -= n
+	if k := min(c.held, n); k > 0 {
+		c.held -= k
+		c.creditConn(k)
+	}
+}
+
+func (c *Conn) creditConn(n int) {
+	c.recvWindow.consume(n)
+	if inc := c.recvWindow.giveBack(); inc > 0 && c.life < lifeDrained {
+		o := c.outbox()
+		o.Scratch = frames.AppendWindowUpdate(o.Scratch, frames.WindowUpdate{Increment: inc})
+	}
+}
+
+// creditStream returns n octets of credit on s. A stream whose application
+// has taken everything by the time half the window is owed gets a larger one.
+func (c *Conn) creditStream(s *Stream, n int) {
+	w := &s.recvWindow
+	w.consume(n)
+	if s.RequestEnded() || w.unreturned < w.size/2 {
+		return
+	}
+	if s.unread == 0 {
+		w.enlarge(min(w.size, c.shared.cfg.MaxStreamWindow-w.size))
+	}
+	if inc := w.giveBack(); inc > 0 && c.life < lifeDrained {
+		o := c.outbox()
+		o.Scratch = frames.AppendWindowUpdate(o.Scratch, frames.WindowUpdate{StreamID: s.id, Increment: inc})
+	}
+}

@@ -1,0 +1,88 @@
+package h2
+
+import (
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/h2loop/h2loop/frames"
+)
+
+// A Field is one header or trailer field.
+type Field = hpack.HeaderField
+
+// A Request is what a stream asks for. Its strings are safe for ever; its
+// slices are good until [Handler.Closed] has returned.
+type Request struct {
+	Method    string
+	Scheme    string
+	Authority string // :authority, or the Host field where there is none
+	Path      string // :path, with the query
+	Protocol  string // :protocol of extended CONNECT (RFC 8441), else empty
+
+	Fields        []Field // in order, without pseudo-header fields
+	Trailers      []Field
+	ContentLength int64 // -1 if the peer did not say
+}
+
+// A Stream is one request and its response (RFC 9113, Section 5).
+//
+// A Stream is reused once [Handler.Closed] has returned.
+type Stream struct {
+	// Request is whole when [Handler.Request] is called, but for Trailers,
+	// which are there when the body ends.
+	Request Request
+
+	// App is the application's; this package never looks at it.
+	App any
+
+	id        frames.StreamID
+	state     streamState
+	announced bool // Handler.Request was called, so Handler.Closed is owed
+	answered  bool // the final header section was sent
+	priority  priority
+
+	sendWindow sendWindow
+	recvWindow recvWindow
+	unread     int   // octets handed to the application and not consumed
+	received   int64 // octets of body so far, for content-length
+
+	body body
+
+	// The list the stream waits in; see scheduler.go.
+	list       *list
+	prev, next *Stream
+}
+
+// maxKeptFields bounds the field slices that a free stream keeps.
+const maxKeptFields = 64
+
+// reset makes s as good as new, keeping the memory of its slices.
+func (s *Stream) reset() {
+	fields, trailers, regions := s.Request.Fields, s.Request.Trailers, s.body.regions
+	*s = Stream{}
+	s.Request.Fields = keepFields(fields)
+	s.Request.Trailers = keepFields(trailers)
+	s.body.regions = regions[:0]
+}
+
+func keepFields(f []Field) []Field {
+	if cap(f) > maxKeptFields {
+		return nil
+	}
+	clear(f)
+	return f[:0]
+}
+
+// ID returns the stream's identifier.
+func (s *Stream) ID() frames.StreamID { return s.id }
+
+// RequestEnded reports whether the peer has sent END_STREAM.
+func (s *Stream) RequestEnded() bool {
+	return s.state == stateHalfClosedRemote || s.state == stateClosed
+}
+
+// Answered reports whether the final header section of the response was sent.
+func (s *Stream) Answered() bool { return s.answered }
+
+// Queued reports whether body octets, a source or an END_STREAM of the
+// response have yet to be cut into frames.
+func (s *Stream) Queued() bool { return s.body.pending() }
