@@ -1,0 +1,53 @@
+package loop
+
+// An Async is a handle on an exchange that outlives the callback. It may be
+// used from any goroutine, at any time: once the exchange is over, its methods
+// return ErrClosed.
+type Async struct {
+	loop       *eventLoop
+	x          *Exchange
+	generation uint64
+}
+
+// Async keeps x alive after the callback: it is to be answered later, by way of
+// the handle.
+func (x *Exchange) Async() Async {
+	if x.stream == nil {
+		return Async{}
+	}
+	x.async = true
+	return Async{loop: x.conn.loop, x: x, generation: x.generation.Load()}
+}
+
+// Done reports whether the exchange is over.
+func (a Async) Done() bool { return a.x == nil || a.x.generation.Load() != a.generation }
+
+// Do calls f on the exchange's loop and returns at once. If the exchange is
+// over by then, f is called with nil, so that it may give back what it holds.
+// If Do returns an error, the server has ended and f is not called.
+func (a Async) Do(f func(x *Exchange)) error {
+	if a.x == nil {
+		return ErrClosed
+	}
+	return a.loop.post(func() {
+		if a.Done() {
+			f(nil)
+			return
+		}
+		x := a.x
+		a.loop.touch(x.conn)
+		x.call(f)
+	})
+}
+
+// Resume has the exchange's source asked again.
+func (a Async) Resume() error {
+	if a.Done() {
+		return ErrClosed
+	}
+	return a.Do(func(x *Exchange) {
+		if x != nil {
+			x.conn.h2.Resume(x.stream)
+		}
+	})
+}

@@ -1,0 +1,103 @@
+package loop
+
+import "strings"
+
+// A BodyFunc takes a piece of a request body, which it borrows; end says that
+// it is the last, which may be empty.
+type BodyFunc func(x *Exchange, p []byte, end bool)
+
+// A bodyReader is what an exchange does with its request body. The zero
+// bodyReader throws it away.
+type bodyReader struct {
+	each  BodyFunc
+	whole func(x *Exchange, body []byte)
+	buf   []byte
+	limit int
+	ended bool
+}
+
+func (b *bodyReader) wanted() bool { return !b.ended && (b.each != nil || b.whole != nil) }
+
+// OnBody hands the request body to f piece by piece as it arrives, and returns
+// before the first piece. It is to be called in the handler, before the body
+// has begun to arrive; f runs on the loop.
+func (x *Exchange) OnBody(f BodyFunc) error {
+	if x.stream == nil {
+		return ErrClosed
+	}
+	x.body.each = f
+	return x.demandBody()
+}
+
+// ReadBody gathers the request body and calls f with it once it is complete;
+// f borrows it. A body longer than limit octets (0 means
+// [Config.MaxBufferedBody]) is answered with 413, and f is not called.
+func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
+	if x.stream == nil {
+		return ErrClosed
+	}
+	if limit <= 0 {
+		limit = x.conn.loop.srv.cfg.MaxBufferedBody
+	}
+	x.body.whole, x.body.limit = f, limit
+	if n := x.stream.Request.ContentLength; n > int64(limit) {
+		x.refuseBody()
+		return nil
+	}
+	return x.demandBody()
+}
+
+// demandBody lets the client go on if it waits to be told to (RFC 9110,
+// Section 10.1.1). A body that has ended already is handed on at once.
+func (x *Exchange) demandBody() error {
+	if x.stream.RequestEnded() {
+		x.onBody(nil, true)
+		return nil
+	}
+	if strings.EqualFold(x.Header("expect"), "100-continue") && !x.answered {
+		x.conn.loop.touch(x.conn)
+		return x.conn.h2.WriteHeaders(x.stream, 100, nil, false)
+	}
+	return nil
+}
+
+func (x *Exchange) refuseBody() {
+	x.body = bodyReader{}
+	if !x.answered {
+		_ = x.sendError(413, "Content Too Large")
+	}
+}
+
+// onBody takes a piece of the body from the stream.
+func (x *Exchange) onBody(p []byte, end bool) {
+	c, s := x.conn, x.stream
+	x.body.ended = end
+	switch {
+	case x.body.each != nil:
+		x.call(func(x *Exchange) { x.body.each(x, p, end) })
+	case x.body.whole != nil:
+		x.gather(p, end)
+	}
+	if len(p) > 0 && s.App == x && x.stream == s {
+		c.h2.Consume(s, len(p))
+	}
+}
+
+func (x *Exchange) gather(p []byte, end bool) {
+	b := &x.body
+	if len(b.buf)+len(p) > b.limit {
+		x.refuseBody()
+		return
+	}
+	if end && len(b.buf) == 0 {
+		b.buf = p // arrived in one piece: no copy
+	} else {
+		b.buf = append(b.buf, p...)
+	}
+	if !end {
+		return
+	}
+	f, whole := b.whole, b.buf
+	b.whole, b.buf = nil, nil
+	x.call(func(x *Exchange) { f(x, whole) })
+}

@@ -1,0 +1,130 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/h2"
+)
+
+// A Listener says where a server accepts connections, and whether over TLS.
+type Listener struct {
+	// Network is "tcp", "tcp4", "tcp6" or "unix". Default "tcp".
+	Network string
+
+	// Address is as net.Listen takes it: "127.0.0.1:8443", ":0", a path.
+	Address string
+
+	// TLS makes this a TLS listener. The config is cloned; NextProtos
+	// defaults to h2. Nil means cleartext HTTP/2 by prior knowledge.
+	TLS *tls.Config
+
+	// Listener is used in place of Network and Address if it is not nil: a
+	// *net.TCPListener or *net.UnixListener, as a supervisor may hand on. The
+	// server closes it.
+	Listener net.Listener
+}
+
+// A Config says how a server is to be. The zero value of each field means the
+// default that its comment names.
+type Config struct {
+	// Listeners are the addresses to serve. At least one is needed.
+	Listeners []Listener
+
+	// Loops is the number of event loops. Default: GOMAXPROCS, which knows
+	// the quota of a container.
+	Loops int
+
+	// Logger takes the server's log. Default: warnings and above to standard
+	// error. Log lines of gnet go the same way; gnet keeps one logger for the
+	// whole process, so that of the last server made wins.
+	Logger *zerolog.Logger
+
+	// HTTP2 holds the limits of the protocol.
+	HTTP2 h2.Config
+
+	// HandshakeTimeout bounds the time from accept until the TLS handshake is
+	// over, and again until the HTTP/2 preface and first SETTINGS have come.
+	// Default 10 s.
+	HandshakeTimeout time.Duration
+
+	// IdleTimeout closes a connection without open streams on which no octet
+	// has come for so long. Default 120 s.
+	IdleTimeout time.Duration
+
+	// DrainTimeout bounds how long Run waits for streams once its context has
+	// ended. Default 30 s.
+	DrainTimeout time.Duration
+
+	// MaxBufferedBody bounds what [Exchange.ReadBody] gathers if its caller
+	// names no limit, in octets. Default 1 MiB.
+	MaxBufferedBody int
+
+	// MaxHandshakeBytes bounds what a peer may send before its TLS handshake
+	// is over. Default 64 KiB.
+	MaxHandshakeBytes int
+
+	// SendLowWater is TCP_NOTSENT_LOWAT, in octets: how much the kernel may
+	// hold unsent before a socket counts as full. More is cheaper for bulk;
+	// less lets an urgent answer pass sooner. Default 1 MiB; negative leaves
+	// the kernel's own default.
+	SendLowWater int
+}
+
+const (
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultIdleTimeout      = 120 * time.Second
+	defaultDrainTimeout     = 30 * time.Second
+	defaultMaxBufferedBody  = 1 << 20
+	defaultSendLowWater     = 1 << 20
+)
+
+func (cfg Config) withDefaults() (Config, error) {
+	if len(cfg.Listeners) == 0 {
+		return cfg, errors.New("loop: Config.Listeners is empty: name at least one address to serve")
+	}
+	for i, ln := range cfg.Listeners {
+		switch ln.Network {
+		case "":
+			cfg.Listeners[i].Network = "tcp"
+		case "tcp", "tcp4", "tcp6", "unix":
+		default:
+			return cfg, fmt.Errorf("loop: Config.Listeners[%d].Network is %q: it must be tcp, tcp4, tcp6 or unix", i, ln.Network)
+		}
+	}
+	if cfg.Loops < 0 {
+		return cfg, fmt.Errorf("loop: Config.Loops is %d: it must not be negative", cfg.Loops)
+	}
+	if cfg.Loops == 0 {
+		cfg.Loops = runtime.GOMAXPROCS(0)
+	}
+	for _, t := range []struct {
+		name     string
+		field    *time.Duration
+		fallback time.Duration
+	}{
+		{"HandshakeTimeout", &cfg.HandshakeTimeout, defaultHandshakeTimeout},
+		{"IdleTimeout", &cfg.IdleTimeout, defaultIdleTimeout},
+		{"DrainTimeout", &cfg.DrainTimeout, defaultDrainTimeout},
+	} {
+		if *t.field < 0 {
+			return cfg, fmt.Errorf("loop: Config.%s is %v: it must not be negative", t.name, *t.field)
+		}
+		if *t.field == 0 {
+			*t.field = t.fallback
+		}
+	}
+	if cfg.MaxBufferedBody <= 0 {
+		cfg.MaxBufferedBody = defaultMaxBufferedBody
+	}
+	if cfg.SendLowWater == 0 {
+		cfg.SendLowWater = defaultSendLowWater
+	}
+	return cfg, nil
+}

@@ -1,0 +1,457 @@
+package loop
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/tlsbridge"
+)
+
+// A stage is what a connection does with the octets that arrive.
+type stage uint8
+
+const (
+	stageHandshake stage = iota // TLS
+	stageSniff                  // wait for the HTTP/2 preface, or what is not one
+	stageHTTP2
+	stageLinger // answered, write side to be shut: discard until the peer closes
+)
+
+// Batch sizes, in octets. Large writes are cheap writes; how large is found
+// out for each connection.
+const (
+	minBatch = 64 << 10
+	maxBatch = 1 << 20
+)
+
+// Linger bounds: how long, and how much, to listen to a peer after the last
+// octet for it, so that the kernel does not answer what it still sends with a
+// reset that destroys what we sent.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)
+
+// A conn is one connection of a loop.
+type conn struct {
+	wire   wire
+	loop   *eventLoop
+	ln     *listener
+	remote netip.AddrPort // zero on a unix socket
+	local  netip.AddrPort
+	bridge *tlsbridge.Bridge  // nil for cleartext
+	opened func([]byte) error // what bridge hands plaintext to; made once
+	h2     h2.Conn
+
+	stage     stage
+	isReady   bool // on loop.ready
+	isTouched bool // on loop.touched
+	isBlocked bool // the socket is full; the watch will say when it is not
+	finishing bool // close once everything is written; what still comes is discarded
+	broken    bool // a panic left it in an unknown state
+	matched   uint8
+	batch     int32 // octets the next batch may have
+	lingered  int32
+	active    time.Duration // when octets last came, on the loop's clock
+	since     time.Duration // when the handshake, then the preface, was first waited for
+	timer     timer
+
+	prev, next *conn // in loop.conns
+}
+
+// A connList holds the connections of a loop.
+type connList struct {
+	head *conn
+	n    int
+}
+
+func (l *connList) add(c *conn) {
+	if c.next = l.head; c.next != nil {
+		c.next.prev = c
+	}
+	l.head = c
+	l.n++
+}
+
+func (l *connList) remove(c *conn) {
+	if c.prev == nil {
+		l.head = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+	l.n--
+}
+
+// open begins the life of c on its loop.
+func (c *conn) open(gc gnet.Conn) {
+	l := c.loop
+	c.wire.open(gc)
+	l.nconns.Add(1)
+	l.conns.add(c)
+	c.batch = minBatch
+	c.since, c.active = l.now, l.now
+	c.timer.ring = c.onTimer
+	l.wheel.arm(&c.timer, l.now+l.srv.cfg.HandshakeTimeout)
+	if c.ln.isTCP {
+		c.wire.setSendLowWater(l.srv.cfg.SendLowWater)
+	}
+	if c.ln.tls != nil {
+		c.stage = stageHandshake
+		c.bridge = c.ln.tls.NewBridge(l.records)
+		c.opened = c.receivePlain
+	} else {
+		c.stage = stageSniff
+	}
+	if l.srv.draining.Load() {
+		c.wire.close()
+	}
+}
+
+// onClose is gnet's word that the connection is gone; the descriptor is still
+// open, so that nobody else has its number.
+func (c *conn) onClose(error) {
+	l := c.loop
+	fd := c.wire.fd
+	c.wire.drop()
+	l.nconns.Add(-1)
+	l.conns.remove(c)
+	l.wheel.stop(&c.timer)
+	l.watch.forget(c, fd)
+	if c.bridge != nil {
+		c.bridge.Stop()
+	}
+	if c.stage == stageHTTP2 && !c.broken {
+		c.h2.Close()
+	}
+	l.srv.connClosed(c)
+}
+
+// receive takes what has arrived and flushes what comes of it.
+func (c *conn) receive() {
+	b := c.wire.next()
+	c.active = c.loop.now
+	if c.bridge == nil {
+		c.setRoom()
+		_ = c.receivePlain(b)
+	} else {
+		c.receiveTLS(b)
+	}
+	c.flush()
+}
+
+func (c *conn) receiveTLS(b []byte) {
+	if c.finishing {
+		c.discard(len(b))
+		return
+	}
+	c.setRoom()
+	err := c.bridge.Receive(b, c.opened)
+	if c.stage == stageHandshake && c.bridge.HandshakeComplete() {
+		c.handshakeDone()
+	}
+	if err == nil {
+		return
+	}
+	var plain tlsbridge.NotTLSError
+	if errors.As(err, &plain) {
+		c.refusePlaintext(plain.Prefix)
+		return
+	}
+	if c.stage == stageHandshake {
+		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("TLS handshake failed")
+	}
+	c.finish()
+}
+
+// handshakeDone goes on with the protocol that ALPN has chosen.
+func (c *conn) handshakeDone() {
+	if c.bridge.Protocol() == "h2" {
+		c.startHTTP2()
+		return
+	}
+	c.stage = stageSniff
+}
+
+// receivePlain takes octets of the application protocol.
+func (c *conn) receivePlain(b []byte) error {
+	if c.stage == stageHandshake {
+		c.handshakeDone() // the octets came with the end of the handshake
+	}
+	switch {
+	case c.finishing:
+		c.discard(len(b))
+	case c.stage == stageSniff:
+		c.sniff(b)
+	case c.stage == stageHTTP2:
+		c.receiveHTTP2(b)
+	}
+	return nil
+}
+
+func (c *conn) discard(n int) {
+	if c.lingered += int32(n); c.lingered > lingerBytes {
+		c.wire.close()
+	}
+}
+
+// sniff compares b with the HTTP/2 preface, of which matched octets have come.
+func (c *conn) sniff(b []byte) {
+	n := min(len(b), len(h2.Preface)-int(c.matched))
+	if string(b[:n]) != h2.Preface[c.matched:int(c.matched)+n] {
+		first := b
+		if c.matched > 0 {
+			first = []byte(h2.Preface)
+		}
+		c.refuseProtocol(first)
+		return
+	}
+	if c.matched += uint8(n); int(c.matched) < len(h2.Preface) {
+		return
+	}
+	c.startHTTP2()
+	c.receiveHTTP2([]byte(h2.Preface))
+	c.receiveHTTP2(b[n:])
+}
+
+func (c *conn) startHTTP2() {
+	c.stage = stageHTTP2
+	record := 0
+	if c.bridge != nil {
+		record = tlsbridge.MaxRecordPayload
+	}
+	c.h2.Init(c.loop.shared, (*h2handler)(c), record)
+	c.setRoom()
+	c.since = c.loop.now
+}
+
+func (c *conn) receiveHTTP2(b []byte) {
+	if err := c.h2.Receive(b); err != nil {
+		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
+	}
+}
+
+// setRoom says how much DATA may join the batch before flush looks closer.
+func (c *conn) setRoom() {
+	if c.stage != stageHTTP2 {
+		return
+	}
+	if c.isBlocked && c.wire.buffered() > 0 {
+		c.h2.SetRoom(0)
+		return
+	}
+	c.h2.SetRoom(minBatch)
+}
+
+// flush sends what c has to send: one batch, in one write. It is the only way
+// out, called once a turn for each connection that may have output.
+func (c *conn) flush() {
+	if !c.wire.isOpen() {
+		return
+	}
+	if c.stage == stageHTTP2 {
+		c.flushHTTP2()
+	} else if c.bridge != nil {
+		c.writeRecords()
+	}
+	if c.finishing && c.wire.isOpen() && c.wire.buffered() == 0 {
+		c.linger()
+	}
+}
+
+func (c *conn) flushHTTP2() {
+	h := &c.h2
+	waits := false // for the socket, with DATA to send
+	if h.WantsRoom() {
+		waits = c.widen()
+		h.Fill()
+	} else if h.HasPending() {
+		h.Fill() // for what has no octets to send
+	}
+	if h.HasPending() {
+		segs := h.Pending()
+		sent := 0
+		for _, s := range segs {
+			sent += len(s)
+		}
+		if c.bridge != nil {
+			c.seal(segs)
+		} else {
+			c.wire.write(segs)
+		}
+		if !c.wire.isOpen() {
+			return // closed within the write, and h2 with it
+		}
+		h.Flushed()
+		c.adapt(sent)
+	} else if c.bridge != nil {
+		c.writeRecords()
+	}
+	if !c.wire.isOpen() {
+		return
+	}
+	if h.Finished() && !h.HasPending() {
+		c.finish()
+	}
+	switch {
+	case c.wire.buffered() > 0 || waits:
+		c.block()
+	case h.WantsRoom() || h.HasPending():
+		c.setRoom()
+		c.loop.pushReady(c)
+	}
+}
+
+// widen sets the room for a batch of DATA: as large as the last writes went
+// through whole, as far as the socket takes it and the other connections with
+// work leave. It reports true if the socket is full.
+func (c *conn) widen() (full bool) {
+	if c.wire.buffered() > 0 {
+		c.h2.SetRoom(0)
+		return true
+	}
+	if c.batch <= minBatch || !c.ln.isTCP {
+		c.h2.SetRoom(minBatch)
+		return false
+	}
+	room, enough := c.wire.room(max(c.loop.srv.cfg.SendLowWater, 0))
+	if room < min(minBatch, enough) {
+		c.h2.SetRoom(0)
+		return true
+	}
+	share := max(maxBatch/(len(c.loop.round)+1), minBatch)
+	c.h2.SetRoom(min(int(c.batch), share, room))
+	return false
+}
+
+// adapt learns from a write of n octets how large the next batch may be.
+func (c *conn) adapt(n int) {
+	switch {
+	case c.wire.buffered() > 0:
+		// It did not fit: from here on ask the socket first.
+		c.batch = min(max(c.batch/2, 2*minBatch), maxBatch)
+	case n >= int(c.batch)/2:
+		c.batch = min(c.batch*2, maxBatch)
+	}
+}
+
+// seal encrypts segs and writes the records.
+func (c *conn) seal(segs [][]byte) {
+	if err := c.bridge.Seal(segs); err != nil {
+		c.loop.srv.log.Debug().Err(err).Msg("sealing failed")
+		c.wire.close()
+		return
+	}
+	c.writeRecords()
+}
+
+// writeRecords writes what TLS has to say.
+func (c *conn) writeRecords() {
+	out := c.bridge.Pending()
+	if len(out) == 0 {
+		return
+	}
+	var segs [1][]byte
+	segs[0] = out
+	c.wire.write(segs[:])
+	c.bridge.Sent()
+}
+
+// block has the watch tell when the socket takes octets again.
+func (c *conn) block() {
+	c.isBlocked = true
+	if !c.loop.watch.arm(c) {
+		c.loop.srv.log.Error().Msg("a full socket cannot be watched, connection closed")
+		c.wire.close()
+	}
+}
+
+// pump goes on with a connection that was blocked.
+func (c *conn) pump() {
+	if !c.wire.isOpen() || !c.isBlocked {
+		return
+	}
+	c.wire.flush()
+	if !c.wire.isOpen() {
+		return
+	}
+	if c.wire.buffered() > 0 {
+		c.block()
+		return
+	}
+	c.isBlocked = false
+	c.setRoom()
+	c.flush()
+}
+
+// finish closes the connection once everything is written and the peer has
+// read it, or had the time to.
+func (c *conn) finish() {
+	if c.finishing || !c.wire.isOpen() {
+		return
+	}
+	c.finishing = true
+	if c.bridge != nil {
+		c.bridge.CloseNotify()
+		c.writeRecords()
+	}
+	if c.wire.isOpen() && c.wire.buffered() > 0 {
+		c.block()
+	}
+}
+
+// linger sends FIN and waits for the peer's.
+func (c *conn) linger() {
+	if c.stage == stageLinger {
+		return
+	}
+	if c.stage == stageHTTP2 {
+		c.h2.Close()
+	}
+	c.stage = stageLinger
+	c.wire.shutdownWrite()
+	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
+}
+
+// onTimer looks at what the connection may be late with.
+func (c *conn) onTimer() {
+	l := c.loop
+	cfg := &l.srv.cfg
+	switch {
+	case c.finishing:
+		c.wire.close()
+	case c.stage != stageHTTP2 || !c.h2.Established():
+		if late := c.since + cfg.HandshakeTimeout; l.now < late {
+			l.wheel.arm(&c.timer, late)
+			return
+		}
+		l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
+		c.wire.close()
+	case c.h2.OpenStreams() > 0 || l.now < c.active+cfg.IdleTimeout:
+		l.wheel.arm(&c.timer, max(c.active+cfg.IdleTimeout, l.now+time.Second))
+	default:
+		c.h2.GoAway(frames.ErrCodeNo, "idle")
+		c.flush()
+		if c.stage != stageLinger {
+			l.wheel.arm(&c.timer, l.now+lingerTime)
+		}
+	}
+}
+
+// drain begins the graceful end of c.
+func (c *conn) drain() {
+	if c.stage != stageHTTP2 {
+		c.wire.close()
+		return
+	}
+	c.h2.Shutdown()
+	c.flush()
+}

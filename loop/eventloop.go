@@ -1,0 +1,342 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/tlsbridge"
+)
+
+// ErrClosed is returned by what can no longer be done because the exchange,
+// the connection or the server is gone.
+var ErrClosed = errors.New("loop: closed")
+
+// An eventLoop is one of gnet's loops and all that its connections share. It
+// is the event handler of a reactor that has this loop alone, so that we, and
+// not gnet, decide which loop a connection goes to.
+//
+// But for what stands under mu, everything belongs to the loop's goroutine.
+type eventLoop struct {
+	gnet.BuiltinEventEngine
+
+	srv    *Server
+	log    *gnetLog
+	client *gnet.Client
+	self   gnet.EventLoop
+	bell   *doorbell
+	watch  *writableWatch
+
+	shared  *h2.Shared
+	records *tlsbridge.Buffers
+	free    exchangeList
+	lengths [lengthCache]lengthText
+	wheel   wheel
+	now     time.Duration // since the server was made, as of the last tick
+	second  int64
+	date    string // for the Date field, as of second
+
+	conns   connList
+	ready   []*conn // have more to send, a batch a round
+	round   []*conn // the round being served
+	touched []*conn // have output that no flush of this turn will see
+
+	nconns  atomic.Int32 // connections open, for the acceptors
+	joining atomic.Int32 // connections handed over and not open yet
+
+	mu        sync.Mutex
+	tasks     []func()
+	writable  []*conn
+	executing bool // an Execute is on its way
+	ticking   bool // a tick is among tasks
+	closed    bool
+	spare     []func()
+	spareConn []*conn
+}
+
+// newEventLoop starts a reactor with one loop, and its doorbell.
+func newEventLoop(srv *Server) (*eventLoop, error) {
+	l := &eventLoop{
+		srv:     srv,
+		shared:  h2.NewShared(srv.cfg.HTTP2),
+		records: tlsbridge.NewBuffers(),
+	}
+	l.setTime()
+	var err error
+	if l.client, err = gnet.NewClient(l, gnet.WithNumEventLoop(1), gnet.WithLogger(gnetLog{srv.log})); err != nil {
+		return nil, fmt.Errorf("loop: making a reactor: %w", err)
+	}
+	if err := l.client.Start(); err != nil {
+		return nil, fmt.Errorf("loop: starting a reactor: %w", err)
+	}
+	if err := l.install(); err != nil {
+		_ = l.client.Stop()
+		return nil, err
+	}
+	return l, nil
+}
+
+// install gives the running loop its doorbell and its watch.
+func (l *eventLoop) install() (err error) {
+	if l.bell, err = newDoorbell(); err != nil {
+		return fmt.Errorf("loop: making a doorbell: %w", err)
+	}
+	if l.watch, err = newWritableWatch(l); err != nil {
+		l.bell.close()
+		return fmt.Errorf("loop: making an epoll instance: %w", err)
+	}
+	gc, err := l.client.EnrollContext(l.bell.local, l.bell)
+	if err != nil {
+		l.watch.close()
+		l.bell.close()
+		return fmt.Errorf("loop: enrolling a doorbell: %w", err)
+	}
+	l.self = gc.EventLoop()
+	return nil
+}
+
+// stop ends the loop, which has no connections any more, or none that matter.
+func (l *eventLoop) stop() error {
+	l.mu.Lock()
+	l.closed = true
+	l.tasks, l.writable = nil, nil
+	l.mu.Unlock()
+	err := l.client.Stop()
+	l.watch.close()
+	l.bell.close()
+	return err
+}
+
+// OnOpen takes a connection that an acceptor has enrolled.
+func (l *eventLoop) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
+	switch c := gc.Context().(type) {
+	case *conn:
+		defer l.contain(c)
+		c.open(gc)
+		l.endTurn()
+	case *doorbell:
+		c.read.open(gc)
+	}
+	return nil, gnet.None
+}
+
+// OnClose is the last that is heard of gc.
+func (l *eventLoop) OnClose(gc gnet.Conn, err error) gnet.Action {
+	switch c := gc.Context().(type) {
+	case *conn:
+		defer l.contain(c)
+		c.onClose(err)
+	case *doorbell:
+		c.read.drop()
+		l.lost()
+	}
+	return gnet.None
+}
+
+// lost is called when the doorbell closes: the loop has ended.
+func (l *eventLoop) lost() {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if !closed {
+		l.srv.fail(errors.New("loop: the event loop ended by itself"))
+	}
+}
+
+// OnTraffic takes what has arrived on gc.
+func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
+	switch c := gc.Context().(type) {
+	case *conn:
+		defer l.contain(c)
+		c.receive()
+		l.endTurn()
+	case *doorbell:
+		c.answered()
+		l.serveRound()
+		l.endTurn()
+	}
+	return gnet.None
+}
+
+// contain keeps a panic under c from ending the process: it costs c.
+func (l *eventLoop) contain(c *conn) {
+	if v := recover(); v != nil {
+		l.srv.panics.Add(1)
+		l.srv.log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("panic on the loop, connection closed")
+		if c != nil {
+			c.broken = true // its state is not to be trusted
+			c.wire.close()
+		}
+	}
+}
+
+// serveRound gives each connection that has more to send one batch.
+func (l *eventLoop) serveRound() {
+	l.round, l.ready = l.ready, l.round[:0]
+	for i, c := range l.round {
+		l.round[i] = nil
+		c.isReady = false
+		l.guarded(c, (*conn).flush)
+	}
+	l.round = l.round[:0]
+}
+
+// guarded calls f for c and contains its panic.
+func (l *eventLoop) guarded(c *conn, f func(*conn)) {
+	defer l.contain(c)
+	f(c)
+}
+
+// touch says that c has output which nobody will flush this turn otherwise.
+func (l *eventLoop) touch(c *conn) {
+	if !c.isTouched {
+		c.isTouched = true
+		l.touched = append(l.touched, c)
+	}
+}
+
+// endTurn flushes the connections that were touched. Those that this touches
+// in turn wait until other events have been polled.
+func (l *eventLoop) endTurn() {
+	if len(l.touched) == 0 {
+		return
+	}
+	n := len(l.touched)
+	for i := range n {
+		c := l.touched[i]
+		c.isTouched = false
+		l.guarded(c, (*conn).flush)
+	}
+	for _, c := range l.touched[n:] {
+		c.isTouched = false
+		l.pushReady(c)
+	}
+	clear(l.touched)
+	l.touched = l.touched[:0]
+}
+
+// pushReady puts c into the next round.
+func (l *eventLoop) pushReady(c *conn) {
+	if !c.isReady {
+		c.isReady = true
+		l.ready = append(l.ready, c)
+		l.bell.ring()
+	}
+}
+
+// post runs f on the loop, in order with others, and returns at once. All that
+// is posted until the loop comes to it shares one wake-up.
+func (l *eventLoop) post(f func()) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	l.tasks = append(l.tasks, f)
+	return l.execute()
+}
+
+// postTick posts the tick, unless one is waiting.
+func (l *eventLoop) postTick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed && !l.ticking {
+		l.ticking = true
+		l.tasks = append(l.tasks, l.tick)
+		_ = l.execute()
+	}
+}
+
+// postWritable has c pumped on the loop.
+func (l *eventLoop) postWritable(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.writable = append(l.writable, c)
+		_ = l.execute()
+	}
+}
+
+// execute makes the loop run its tasks. mu is held.
+func (l *eventLoop) execute() error {
+	if l.executing {
+		return nil
+	}
+	l.executing = true
+	return l.self.Execute(context.Background(), (*taskRunner)(l))
+}
+
+// A taskRunner is the loop as gnet's Runnable.
+type taskRunner eventLoop
+
+// Run runs the tasks posted so far.
+func (r *taskRunner) Run(context.Context) error {
+	l := (*eventLoop)(r)
+	l.mu.Lock()
+	tasks, writable := l.tasks, l.writable
+	l.tasks, l.writable = l.spare[:0], l.spareConn[:0]
+	l.executing = false
+	l.mu.Unlock()
+	for i, c := range writable {
+		writable[i] = nil
+		l.guarded(c, (*conn).pump)
+	}
+	for i, f := range tasks {
+		tasks[i] = nil
+		l.runTask(f)
+	}
+	l.endTurn()
+	l.spare, l.spareConn = tasks, writable
+	return nil
+}
+
+func (l *eventLoop) runTask(f func()) {
+	defer l.contain(nil)
+	f()
+}
+
+// tick moves the loop's clock and rings its timers.
+func (l *eventLoop) tick() {
+	l.mu.Lock()
+	l.ticking = false
+	l.mu.Unlock()
+	l.setTime()
+	l.wheel.advance(l.now)
+}
+
+func (l *eventLoop) setTime() {
+	t := time.Now()
+	l.now = t.Sub(l.srv.started)
+	l.shared.Now = l.now
+	if s := t.Unix(); s != l.second {
+		l.second = s
+		l.date = t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+	}
+}
+
+// A lengthText is a content-length as text.
+type lengthText struct {
+	n    int64
+	text string
+}
+
+// lengthCache is how many texts of content-lengths a loop remembers. It is a
+// power of two.
+const lengthCache = 256
+
+// lengthText returns n in decimal, most often without an allocation.
+func (l *eventLoop) lengthText(n int64) string {
+	e := &l.lengths[n&(lengthCache-1)]
+	if e.text == "" || e.n != n {
+		*e = lengthText{n, strconv.FormatInt(n, 10)}
+	}
+	return e.text
+}

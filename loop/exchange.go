@@ -1,0 +1,248 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/route"
+)
+
+// A Handler answers requests. It runs on the event loop of the connection and
+// must not block.
+type Handler func(x *Exchange)
+
+// Errors of the methods that answer.
+var (
+	ErrAnswered = errors.New("loop: the request was answered already")
+	ErrStatus   = errors.New("loop: the status code must be from 200 to 999")
+)
+
+// An Exchange is one request and its response. See the package comment for how
+// long it lives; its methods are for its loop only, but for those of [Async].
+type Exchange struct {
+	conn   *conn
+	stream *h2.Stream // nil once the exchange is over
+	match  route.Match[Handler]
+	path   string
+	query  string
+
+	fields   []h2.Field // of the response, as set so far
+	calls    int        // callbacks running now
+	answered bool
+	async    bool
+	body     bodyReader
+
+	// generation tells an Async whether this is still the exchange it was
+	// made for: it grows when the exchange is over.
+	generation atomic.Uint64
+}
+
+// An exchangeList is a loop's free list of exchanges.
+type exchangeList struct{ free []*Exchange }
+
+const maxFreeExchanges = 4096
+
+func (l *exchangeList) get() *Exchange {
+	n := len(l.free)
+	if n == 0 {
+		return new(Exchange)
+	}
+	x := l.free[n-1]
+	l.free[n-1] = nil
+	l.free = l.free[:n-1]
+	return x
+}
+
+// put takes back an exchange that is over and in no callback.
+func (l *exchangeList) put(x *Exchange) {
+	if len(l.free) >= maxFreeExchanges {
+		return
+	}
+	clear(x.fields)
+	x.conn, x.path, x.query = nil, "", ""
+	x.fields = x.fields[:0]
+	x.answered, x.async = false, false
+	x.body = bodyReader{}
+	l.free = append(l.free, x)
+}
+
+// dispatch finds the route of a new request and calls it.
+func (srv *Server) dispatch(x *Exchange) {
+	r := &x.stream.Request
+	x.path, x.query = r.Path, ""
+	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
+		x.path, x.query = r.Path[:i], r.Path[i+1:]
+	}
+	m := &x.match
+	srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)
+	switch {
+	case m.Found:
+		x.call(m.Value)
+	case m.Redirect != "":
+		x.call(redirect)
+	case m.Allow != "":
+		x.call(methodNotAllowed)
+	case m.BadPath:
+		x.call(badPath)
+	default:
+		x.call(notFound)
+	}
+}
+
+func redirect(x *Exchange) {
+	_ = x.SetHeader("location", x.match.Redirect)
+	_ = x.Send(x.match.RedirectStatus, nil)
+}
+
+func methodNotAllowed(x *Exchange) {
+	_ = x.SetHeader("allow", x.match.Allow)
+	_ = x.sendError(405, "Method Not Allowed")
+}
+
+func badPath(x *Exchange) {
+	_ = x.sendError(400, "Bad Request: the path has a malformed percent-encoding")
+}
+func notFound(x *Exchange) { _ = x.sendError(404, "404 page not found") }
+
+func (x *Exchange) sendError(status int, text string) error {
+	_ = x.SetHeader("content-type", "text/plain; charset=utf-8")
+	_ = x.SetHeader("x-content-type-options", "nosniff")
+	return x.SendString(status, text+"\n")
+}
+
+// call runs a callback for x and sees to what it left undone.
+func (x *Exchange) call(f Handler) {
+	x.calls++
+	x.protect(f)
+	x.calls--
+	if x.stream == nil {
+		if x.calls == 0 {
+			x.recycle()
+		}
+		return
+	}
+	if !x.answered && !x.async && !x.body.wanted() && x.calls == 0 {
+		x.conn.loop.srv.log.Error().Str("pattern", x.match.Pattern).Msg("callback returned without answering")
+		_ = x.sendError(500, "Internal Server Error")
+	}
+}
+
+// protect calls f; a panic of it costs the stream an INTERNAL_ERROR.
+func (x *Exchange) protect(f Handler) {
+	defer func() {
+		if v := recover(); v != nil {
+			x.onPanic(v)
+		}
+	}()
+	f(x)
+}
+
+func (x *Exchange) onPanic(v any) {
+	srv := x.conn.loop.srv
+	srv.panics.Add(1)
+	srv.log.Error().Str("pattern", x.match.Pattern).Str("panic", fmt.Sprint(v)).
+		Bytes("stack", debug.Stack()).Msg("panic in a callback, stream reset")
+	if x.stream != nil {
+		x.conn.h2.Reset(x.stream, frames.ErrCodeInternal)
+	}
+}
+
+// onClosed is called when the stream is gone.
+func (x *Exchange) onClosed(error) {
+	x.stream = nil
+	x.generation.Add(1)
+	if x.calls == 0 {
+		x.recycle()
+	}
+}
+
+func (x *Exchange) recycle() { x.conn.loop.free.put(x) }
+
+// Method returns the request's method.
+func (x *Exchange) Method() string { return x.request().Method }
+
+// Path returns the path as it came, without the query and with its
+// percent-encoding.
+func (x *Exchange) Path() string { return x.path }
+
+// RawQuery returns the query as it came, without the question mark.
+func (x *Exchange) RawQuery() string { return x.query }
+
+// Host returns the host, and port if there is one, that the request is for.
+func (x *Exchange) Host() string { return x.request().Authority }
+
+// Scheme returns "https" or "http", as the client said.
+func (x *Exchange) Scheme() string { return x.request().Scheme }
+
+// Pattern returns the pattern of the route that matched.
+func (x *Exchange) Pattern() string { return x.match.Pattern }
+
+// PathValue returns what the wildcard name of the pattern matched, decoded.
+func (x *Exchange) PathValue(name string) string { return x.match.PathValue(name) }
+
+// ContentLength returns the length of the request body in octets, 0 for none
+// and -1 if the client did not say.
+func (x *Exchange) ContentLength() int64 { return x.request().ContentLength }
+
+// Header returns the first value of a request field, or "". The name is
+// matched without regard to case.
+func (x *Exchange) Header(name string) string {
+	fields := x.request().Fields
+	for i := range fields {
+		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
+			return fields[i].Value
+		}
+	}
+	return ""
+}
+
+// Headers calls yield for each request field, in order, names in lower case.
+func (x *Exchange) Headers(yield func(name, value string) bool) {
+	for _, f := range x.request().Fields {
+		if !yield(f.Name, f.Value) {
+			return
+		}
+	}
+}
+
+// Trailers calls yield for each trailer field of the request, which are there
+// once the body has ended.
+func (x *Exchange) Trailers(yield func(name, value string) bool) {
+	for _, f := range x.request().Trailers {
+		if !yield(f.Name, f.Value) {
+			return
+		}
+	}
+}
+
+// RemoteAddr returns the client's address; the zero value on a unix socket.
+func (x *Exchange) RemoteAddr() netip.AddrPort { return x.conn.remote }
+
+// LocalAddr returns the address that the client connected to.
+func (x *Exchange) LocalAddr() netip.AddrPort { return x.conn.local }
+
+// TLS returns the state of the connection's TLS at the end of its handshake,
+// or nil for cleartext.
+func (x *Exchange) TLS() *tls.ConnectionState {
+	if x.conn.bridge == nil {
+		return nil
+	}
+	return x.conn.bridge.ConnectionState()
+}
+
+// noRequest is what the accessors of a dead exchange see.
+var noRequest h2.Request
+
+func (x *Exchange) request() *h2.Request {
+	if x.stream == nil {
+		return &noRequest
+	}
+	return &x.stream.Request
+}

@@ -1,0 +1,143 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/h2loop/h2loop/tlsbridge"
+)
+
+// A listener accepts connections and hands them to loops. We accept, gnet
+// reacts: gnet's own accept cannot be paused, takes a whole backlog before a
+// loop sees one connection, and ends the engine on EMFILE.
+type listener struct {
+	srv   *Server
+	ln    net.Listener
+	tls   *tlsbridge.Server // nil for cleartext
+	isTCP bool
+}
+
+// Accept errors are waited out: at first briefly, at most a second.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// listen opens the listener that cfg describes.
+func (srv *Server) listen(cfg Listener) (*listener, error) {
+	l := &listener{srv: srv, ln: cfg.Listener}
+	if cfg.TLS != nil {
+		tlsCfg := cfg.TLS
+		if len(tlsCfg.NextProtos) == 0 {
+			tlsCfg = tlsCfg.Clone()
+			tlsCfg.NextProtos = []string{"h2"}
+		}
+		var err error
+		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})
+		if err != nil {
+			return nil, fmt.Errorf("loop: listener %s: %w", cfg.Address, err)
+		}
+	}
+	if l.ln == nil {
+		ln, err := net.Listen(cfg.Network, cfg.Address)
+		if err != nil {
+			return nil, fmt.Errorf("loop: %w", err)
+		}
+		l.ln = ln
+	}
+	switch l.ln.(type) {
+	case *net.TCPListener:
+		l.isTCP = true
+	case *net.UnixListener:
+	default:
+		return nil, errors.Join(
+			fmt.Errorf("loop: listener %s is a %T: it must be a *net.TCPListener or a *net.UnixListener", l.ln.Addr(), l.ln),
+			l.ln.Close())
+	}
+	return l, nil
+}
+
+// accept hands connections to loops until the listener is closed. Several
+// goroutines run it for one listener, so that a loop which is busy for long,
+// and holds up one of them, does not hold up the accepts of the others.
+func (l *listener) accept() {
+	pause := minAcceptPause
+	for {
+		nc, err := l.ln.Accept()
+		if err == nil {
+			pause = minAcceptPause
+			l.enroll(nc)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if isShortage(err) {
+			// No descriptor, or no memory, is left. Those who wait stay in
+			// the backlog.
+			l.srv.log.Warn().Err(err).Dur("pause", pause).Msg("accepting pauses")
+		} else {
+			l.srv.log.Debug().Err(err).Msg("accept failed")
+		}
+		select {
+		case <-time.After(pause):
+		case <-l.srv.closing:
+			return
+		}
+		pause = min(pause*2, maxAcceptPause)
+	}
+}
+
+func isShortage(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// enroll gives nc to a loop, and returns once that has opened it.
+func (l *listener) enroll(nc net.Conn) {
+	el := l.srv.pickLoop()
+	defer el.joining.Add(-1)
+	c := &conn{loop: el, ln: l, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
+	if _, err := el.client.EnrollContext(nc, c); err != nil {
+		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
+		if isShortage(err) || errors.Is(err, os.ErrDeadlineExceeded) {
+			time.Sleep(minAcceptPause)
+		}
+	}
+}
+
+// pickLoop chooses the loop for a new connection, and counts it as joining: the
+// one with fewest connections among those that wait for none, since a loop
+// that is slow to open the last one is busy.
+func (srv *Server) pickLoop() *eventLoop {
+	srv.picking.Lock()
+	defer srv.picking.Unlock()
+	best := srv.loops[0]
+	for _, el := range srv.loops[1:] {
+		bj, ej := best.joining.Load(), el.joining.Load()
+		if ej < bj || ej == bj && el.nconns.Load() < best.nconns.Load() {
+			best = el
+		}
+	}
+	best.joining.Add(1)
+	return best
+}
+
+// addrPort copies a, because gnet recycles the zone of the original.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

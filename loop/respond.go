@@ -1,0 +1,186 @@
+package loop
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/h2"
+)
+
+// A Source yields a response body piece by piece; see [Exchange.SendSource].
+type Source interface {
+	// Pull returns the next piece, of about max octets at most; end says
+	// that it is the last. It is called on the loop, only when there is room
+	// to send, and must not block. The piece is lent until the next call of
+	// Pull or Release. An empty piece without end means that nothing is
+	// ready: the source is asked again after [Async.Resume]. An error resets
+	// the stream, so that the client does not take the body for complete.
+	Pull(max int) (p []byte, end bool, err error)
+
+	// Release is called exactly once, on the loop, when the last octet was
+	// sent or the stream died.
+	Release()
+}
+
+// SetHeader sets a field of the response in place of any of that name. It
+// refuses, and leaves the response as it is, a name or value that may not be
+// sent: see [h2.CheckField].
+func (x *Exchange) SetHeader(name, value string) error {
+	name = strings.ToLower(name)
+	if err := h2.CheckField(name, value); err != nil {
+		return err
+	}
+	for i := range x.fields {
+		if x.fields[i].Name == name {
+			x.fields[i].Value = value
+			return nil
+		}
+	}
+	x.fields = append(x.fields, h2.Field{Name: name, Value: value})
+	return nil
+}
+
+// AddHeader adds a field to the response beside any of that name.
+func (x *Exchange) AddHeader(name, value string) error {
+	name = strings.ToLower(name)
+	if err := h2.CheckField(name, value); err != nil {
+		return err
+	}
+	x.fields = append(x.fields, h2.Field{Name: name, Value: value})
+	return nil
+}
+
+// SendString answers with s, as text unless a content-type is set. It copies s.
+func (x *Exchange) SendString(status int, s string) error {
+	x.setDefaultType()
+	if err := x.begin(status, int64(len(s))); err != nil {
+		return err
+	}
+	if x.isEmpty(status) {
+		return nil
+	}
+	return x.conn.h2.WriteRegion(x.stream, stringOctets(s), nil, true)
+}
+
+func (x *Exchange) setDefaultType() {
+	for i := range x.fields {
+		if x.fields[i].Name == "content-type" {
+			return
+		}
+	}
+	x.fields = append(x.fields, h2.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
+}
+
+// Send answers with body. It copies body.
+func (x *Exchange) Send(status int, body []byte) error {
+	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
+		return err
+	}
+	return x.conn.h2.Write(x.stream, body, true)
+}
+
+// SendStatic answers with body, whose octets never change: they are referenced
+// until they are sent.
+func (x *Exchange) SendStatic(status int, body []byte) error {
+	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
+		return err
+	}
+	return x.conn.h2.WriteRegion(x.stream, body, nil, true)
+}
+
+// SendOwned answers with body, which it takes. release is called exactly once,
+// on the loop, when the last octet was sent or will not be, whatever SendOwned
+// returns.
+func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
+	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
+		release()
+		return err
+	}
+	return x.conn.h2.WriteRegion(x.stream, body, h2.ReleaseFunc(release), true)
+}
+
+// SendSource answers with what src yields, which must be length octets in all;
+// -1 means that the length is not known. It takes src until its Release, which
+// is called whatever SendSource returns.
+func (x *Exchange) SendSource(status int, length int64, src Source) error {
+	if err := x.begin(status, length); err != nil || x.isEmpty(status) {
+		src.Release()
+		return err
+	}
+	if length >= 0 {
+		src = &measuredSource{Source: src, left: length}
+	}
+	return x.conn.h2.WriteSource(x.stream, src)
+}
+
+// A measuredSource holds a source to the length that was announced: a body
+// that is shorter or longer fails, and is never silently wrong.
+type measuredSource struct {
+	Source
+	left int64
+}
+
+func (m *measuredSource) Pull(max int) ([]byte, bool, error) {
+	p, end, err := m.Source.Pull(max)
+	if err != nil {
+		return nil, false, err
+	}
+	m.left -= int64(len(p))
+	switch {
+	case m.left < 0:
+		return nil, false, fmt.Errorf("loop: source yields at least %d octets more than announced", -m.left)
+	case end && m.left > 0:
+		return nil, false, fmt.Errorf("loop: source ended %d octets before the length announced", m.left)
+	}
+	// The end comes with the last octets, so that END_STREAM does.
+	return p, m.left == 0, nil
+}
+
+// Reset ends the exchange at once: the client sees RST_STREAM with code.
+func (x *Exchange) Reset(code frames.ErrCode) error {
+	if x.stream == nil {
+		return ErrClosed
+	}
+	x.conn.h2.Reset(x.stream, code)
+	return nil
+}
+
+// isEmpty reports whether the answer that begin has begun has no body.
+func (x *Exchange) isEmpty(status int) bool {
+	return x.stream == nil || x.stream.Request.Method == "HEAD" || hasNoBody(status)
+}
+
+func hasNoBody(status int) bool { return status == 204 || status == 304 }
+
+// begin sends the header section of a response of length octets, -1 if that is
+// not known, and ends the response with it if there is to be no body.
+func (x *Exchange) begin(status int, length int64) error {
+	switch {
+	case x.stream == nil:
+		return ErrClosed
+	case x.answered:
+		return ErrAnswered
+	case status < 200 || status > 999:
+		return ErrStatus
+	}
+	x.answered = true
+	l := x.conn.loop
+	if length >= 0 && !hasNoBody(status) {
+		x.setLength(l.lengthText(length))
+	}
+	x.fields = append(x.fields, h2.Field{Name: "date", Value: l.date})
+	l.touch(x.conn)
+	return x.conn.h2.WriteHeaders(x.stream, status, x.fields, x.isEmpty(status))
+}
+
+// setLength adds content-length; a callback that has set one itself, for a
+// HEAD request perhaps, is right about it.
+func (x *Exchange) setLength(text string) {
+	for i := range x.fields {
+		if x.fields[i].Name == "content-length" {
+			return
+		}
+	}
+	x.fields = append(x.fields, h2.Field{Name: "content-length", Value: text})
+}

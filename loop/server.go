@@ -1,0 +1,208 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/internal/route"
+)
+
+// A Server is an HTTP/2 server on event loops. Make one with [New], register
+// routes, then call [Server.Run], once.
+type Server struct {
+	cfg     Config
+	log     zerolog.Logger
+	started time.Time
+	routes  route.Table[Handler]
+
+	listeners []*listener
+	loops     []*eventLoop
+	picking   sync.Mutex
+	panics    atomic.Int64
+
+	ran      atomic.Bool
+	draining atomic.Bool
+	closing  chan struct{} // closed when Run begins to end
+	failed   chan error    // what ended the server against its will
+	emptied  chan struct{} // a loop has no connections any more
+}
+
+// New makes a server as cfg says, and opens its listeners: an address that is
+// taken is an error here.
+func New(cfg Config) (*Server, error) {
+	cfg.Listeners = append([]Listener(nil), cfg.Listeners...)
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	srv := &Server{
+		cfg:     cfg,
+		started: time.Now(),
+		closing: make(chan struct{}),
+		failed:  make(chan error, 1),
+		emptied: make(chan struct{}, 1),
+	}
+	if cfg.Logger != nil {
+		srv.log = *cfg.Logger
+	} else {
+		srv.log = defaultLogger()
+	}
+	for _, ln := range cfg.Listeners {
+		l, err := srv.listen(ln)
+		if err != nil {
+			srv.closeListeners()
+			return nil, err
+		}
+		srv.listeners = append(srv.listeners, l)
+	}
+	return srv, nil
+}
+
+// Handle registers h for pattern, which has the syntax and the precedence of
+// http.ServeMux. It panics if the pattern is malformed or conflicts with
+// another, and must not be called once Run has begun.
+func (srv *Server) Handle(pattern string, h Handler) {
+	if h == nil {
+		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
+	}
+	if srv.ran.Load() {
+		panic(fmt.Sprintf("loop: pattern %q is registered after Run has begun", pattern))
+	}
+	if err := srv.routes.Add(pattern, h); err != nil {
+		panic("loop: " + err.Error())
+	}
+}
+
+// Addrs returns the addresses that the listeners have, in the order of
+// [Config.Listeners].
+func (srv *Server) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(srv.listeners))
+	for i, l := range srv.listeners {
+		addrs[i] = l.ln.Addr()
+	}
+	return addrs
+}
+
+// Run serves until ctx ends, then drains: it closes the listeners, lets the
+// requests that are being served end for up to [Config.DrainTimeout], and
+// returns nil. Any error means that the server ended for another reason.
+func (srv *Server) Run(ctx context.Context) error {
+	if srv.ran.Swap(true) {
+		return errors.New("loop: Run was called twice")
+	}
+	defer srv.closeListeners()
+	for range srv.cfg.Loops {
+		el, err := newEventLoop(srv)
+		if err != nil {
+			return errors.Join(err, srv.stopLoops())
+		}
+		srv.loops = append(srv.loops, el)
+	}
+	var acceptors sync.WaitGroup
+	for _, l := range srv.listeners {
+		srv.log.Info().Stringer("address", l.ln.Addr()).Bool("tls", l.tls != nil).Msg("listening")
+		for range srv.cfg.Loops {
+			acceptors.Go(l.accept)
+		}
+	}
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	var failure error
+wait:
+	for {
+		select {
+		case <-clock.C:
+			for _, el := range srv.loops {
+				el.postTick()
+			}
+		case <-ctx.Done():
+			break wait
+		case failure = <-srv.failed:
+			break wait
+		}
+	}
+	close(srv.closing)
+	srv.closeListeners()
+	if failure == nil {
+		srv.drain(clock.C)
+	}
+	acceptors.Wait()
+	return errors.Join(failure, srv.stopLoops())
+}
+
+// fail ends the server because of err.
+func (srv *Server) fail(err error) {
+	srv.log.Error().Err(err).Msg("the server ends")
+	select {
+	case srv.failed <- err:
+	default:
+	}
+}
+
+// drain lets every connection end in order, for as long as that may take.
+func (srv *Server) drain(clock <-chan time.Time) {
+	srv.draining.Store(true)
+	for _, el := range srv.loops {
+		_ = el.post(el.drain)
+	}
+	deadline := time.After(srv.cfg.DrainTimeout)
+	for srv.openConns() > 0 {
+		select {
+		case <-clock:
+			for _, el := range srv.loops {
+				el.postTick()
+			}
+		case <-srv.emptied:
+		case <-deadline:
+			srv.log.Warn().Int("connections", srv.openConns()).Msg("drain timed out, connections are cut off")
+			return
+		}
+	}
+}
+
+// drain begins the graceful end of every connection of the loop.
+func (l *eventLoop) drain() {
+	for c := l.conns.head; c != nil; {
+		next := c.next
+		l.guarded(c, (*conn).drain)
+		c = next
+	}
+}
+
+// connClosed is called by the loop of c when it is gone.
+func (srv *Server) connClosed(c *conn) {
+	if srv.draining.Load() && c.loop.conns.n == 0 {
+		select {
+		case srv.emptied <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (srv *Server) openConns() (n int) {
+	for _, el := range srv.loops {
+		n += int(el.nconns.Load())
+	}
+	return n
+}
+
+func (srv *Server) stopLoops() error {
+	var errs []error
+	for _, el := range srv.loops {
+		errs = append(errs, el.stop())
+	}
+	return errors.Join(errs...)
+}
+
+func (srv *Server) closeListeners() {
+	for _, l := range srv.listeners {
+		_ = l.ln.Close()
+	}
+}

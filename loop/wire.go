@@ -1,0 +1,119 @@
+package loop
+
+import (
+	"unsafe"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+)
+
+// A wire is the one holder of a gnet.Conn.
+//
+// After OnClose a gnet.Conn is poison: a failed write closes the connection
+// inside the call and runs OnClose, gnet never checks, and another write would
+// go to whichever connection has inherited the descriptor. So OnClose empties
+// the wire first thing, every method of an empty wire does nothing, and after
+// each method that may write the caller asks isOpen.
+type wire struct {
+	gc gnet.Conn // nil once closed
+	fd int
+}
+
+func (w *wire) open(gc gnet.Conn) { w.gc, w.fd = gc, gc.Fd() }
+func (w *wire) drop()             { w.gc, w.fd = nil, -1 }
+func (w *wire) isOpen() bool      { return w.gc != nil }
+
+// next lends the octets that have arrived until OnTraffic returns. It takes
+// all of them, so that gnet's inbound ring stays empty.
+func (w *wire) next() []byte {
+	if w.gc == nil {
+		return nil
+	}
+	b, _ := w.gc.Next(-1)
+	return b
+}
+
+// write sends segs, in order, with one system call. It borrows their octets
+// and may change their elements. The wire may be closed when it returns.
+func (w *wire) write(segs [][]byte) {
+	switch {
+	case w.gc == nil || len(segs) == 0:
+	case len(segs) == 1:
+		_, _ = w.gc.Write(segs[0])
+	default:
+		_, _ = w.gc.Writev(segs)
+	}
+}
+
+// buffered returns the octets that gnet holds because the socket was full.
+func (w *wire) buffered() int {
+	if w.gc == nil {
+		return 0
+	}
+	return w.gc.OutboundBuffered()
+}
+
+// flush lets gnet write what it holds. The wire may be closed when it returns.
+func (w *wire) flush() {
+	if w.gc != nil {
+		_ = w.gc.Flush()
+	}
+}
+
+// close closes the connection at once; OnClose runs inside.
+func (w *wire) close() {
+	if gc := w.gc; gc != nil {
+		_ = gc.EventLoop().Close(gc)
+	}
+}
+
+// shutdownWrite sends FIN behind what the socket holds.
+func (w *wire) shutdownWrite() {
+	if w.gc != nil {
+		_ = unix.Shutdown(w.fd, unix.SHUT_WR)
+	}
+}
+
+// setSendLowWater sets TCP_NOTSENT_LOWAT; on a unix socket it does nothing.
+func (w *wire) setSendLowWater(n int) {
+	if w.gc != nil && n > 0 {
+		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+	}
+}
+
+// Fields of SO_MEMINFO (linux/sock_diag.h).
+const (
+	memSendBuffer = 3 // sk_sndbuf
+	memQueued     = 5 // sk_wmem_queued, the kernel's overhead included
+	memFields     = 9
+)
+
+// room returns how many octets a TCP socket would take now, and how many of
+// them are enough not to wait: a little less than there are when epoll calls
+// the socket writable, which is a third of its buffer or half of lowWater, its
+// TCP_NOTSENT_LOWAT (0 for none).
+func (w *wire) room(lowWater int) (room, enough int) {
+	if w.gc == nil {
+		return 0, 0
+	}
+	var mem [memFields]uint32
+	size := uint32(unsafe.Sizeof(mem))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(w.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || size < (memQueued+1)*4 {
+		return minBatch, minBatch // an old kernel: write blindly, a little at a time
+	}
+	buffer, queued := int(mem[memSendBuffer]), int(mem[memQueued])
+	// The kernel charges a page fragment's truesize and a header for each
+	// buffer; an eighth covers both.
+	room = (buffer - queued) * 7 / 8
+	enough = buffer / 4
+	if lowWater > 0 {
+		unsent, err := unix.IoctlGetInt(w.fd, unix.SIOCOUTQNSD)
+		if err == nil {
+			room = min(room, lowWater-unsent)
+			enough = min(enough, lowWater/4)
+		}
+	}
+	return max(room, 0), enough
+}
