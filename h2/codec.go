@@ -11,6 +11,66 @@ import (
 type codec struct {
 	dec *hpack.Decoder
 	enc *hpack.Encoder
+
+	memos   []blockMemo // of blocks encoded since the encoder's table last changed
+	oldest  int         // the memo to be overwritten next, once there are maxMemos
+	changed bool        // what is being encoded is more than references to the table
+}
+
+// A blockMemo remembers how a header section was encoded: as long as the table
+// does not change, the same section gives the same octets. Servers say much the
+// same again and again, and encoding costs ten times this comparison
+// (BenchmarkAppendBlock).
+type blockMemo struct {
+	status int
+	fields []Field
+	block  []byte
+}
+
+// maxMemos is how many header sections a connection remembers: it has a few
+// kinds of answer in a second, after which Date changes the table.
+const maxMemos = 4
+
+// maxMemoFields keeps long sections, which are rarely the same, out of memory.
+const maxMemoFields = 16
+
+// memo returns the remembered encoding of a section, or nil.
+func (k *codec) memo(status int, fields []Field) []byte {
+next:
+	for i := range k.memos {
+		m := &k.memos[i]
+		if m.status != status || len(m.fields) != len(fields) {
+			continue
+		}
+		for j := range fields {
+			if m.fields[j] != fields[j] {
+				continue next
+			}
+		}
+		return m.block
+	}
+	return nil
+}
+
+// remember keeps a section and the block that encodes it.
+func (k *codec) remember(status int, fields []Field, block []byte) {
+	if len(k.memos) < maxMemos {
+		k.memos = append(k.memos, blockMemo{})
+		k.oldest = len(k.memos) - 1
+	}
+	m := &k.memos[k.oldest]
+	k.oldest = (k.oldest + 1) % maxMemos
+	m.status = status
+	m.fields = append(m.fields[:0], fields...)
+	m.block = append(m.block[:0], block...)
+}
+
+// forget drops the memos: the table has changed, and with it what they refer to.
+func (k *codec) forget() {
+	for i := range k.memos {
+		clear(k.memos[i].fields)
+		k.memos[i].status = -1
+	}
 }
 
 func (c *Conn) newCodec() *codec {
@@ -33,6 +93,10 @@ func (c *Conn) newCodec() *codec {
 type blockWriter Conn
 
 func (w *blockWriter) Write(p []byte) (int, error) {
+	if p[0]&0x80 == 0 {
+		// Not an indexed field (RFC 7541, Section 6.1): the table may change.
+		w.codec.changed = true
+	}
 	w.out.Scratch = append(w.out.Scratch, p...)
 	return len(p), nil
 }
@@ -55,20 +119,34 @@ func (c *Conn) appendBlock(id frames.StreamID, status int, fields []Field, end b
 		flags |= frames.FlagEndStream
 	}
 	o.Scratch = frames.AppendHeader(o.Scratch, frames.Header{Type: frames.TypeHeaders, Flags: flags, StreamID: id})
+	k := c.codec
+	if block := k.memo(status, fields); block != nil {
+		o.Scratch = append(o.Scratch, block...)
+		putLength(o.Scratch[start:], len(block))
+		return
+	}
+	k.changed = false
 	if status != 0 {
-		_ = c.codec.enc.WriteField(Field{Name: ":status", Value: statusText[status]})
+		_ = k.enc.WriteField(Field{Name: ":status", Value: statusText[status]})
 	}
 	for i := range fields {
-		_ = c.codec.enc.WriteField(fields[i])
+		_ = k.enc.WriteField(fields[i])
 	}
 	n := len(o.Scratch) - start - frames.HeaderLen
+	if k.changed {
+		k.forget()
+	} else if n > 0 && len(fields) <= maxMemoFields {
+		k.remember(status, fields, o.Scratch[start+frames.HeaderLen:])
+	}
 	if n <= int(c.peer.maxFrameSize) {
-		b := o.Scratch[start:]
-		b[0], b[1], b[2] = byte(n>>16), byte(n>>8), byte(n)
+		putLength(o.Scratch[start:], n)
 		return
 	}
 	c.splitBlock(start, id, flags)
 }
+
+// putLength sets the length in the frame header that b begins with.
+func putLength(b []byte, n int) { b[0], b[1], b[2] = byte(n>>16), byte(n>>8), byte(n) }
 
 // splitBlock cuts the block encoded behind the frame header at start into
 // HEADERS and CONTINUATION frames of the peer's maximum size.

@@ -54,11 +54,37 @@ func (x *Exchange) demandBody() error {
 		x.onBody(nil, true)
 		return nil
 	}
-	if strings.EqualFold(x.Header("expect"), "100-continue") && !x.answered {
+	if !x.answered && x.expectsContinue() {
 		x.conn.loop.touch(x.conn)
 		return x.conn.h2.WriteHeaders(x.stream, 100, nil, false)
 	}
 	return nil
+}
+
+// skipLimit is how much of a body nobody wants is listened to before the answer.
+const skipLimit = 64 << 10
+
+// AfterBody calls f when the request body, which is thrown away, has ended. It
+// is for handlers that want no body: a peer that sends a small one all the same
+// sees an ordinary answer, and not one with a reset behind it. f is called
+// without waiting if there is no body, if the body is long, and if the client
+// waits to be told whether to send it.
+func (x *Exchange) AfterBody(f Handler) {
+	if x.stream == nil || x.stream.RequestEnded() || x.stream.Request.ContentLength > skipLimit || x.expectsContinue() {
+		f(x)
+		return
+	}
+	skipped := 0
+	x.body.each = func(x *Exchange, p []byte, end bool) {
+		if skipped += len(p); end || skipped > skipLimit {
+			x.body.each = nil
+			f(x)
+		}
+	}
+}
+
+func (x *Exchange) expectsContinue() bool {
+	return strings.EqualFold(x.Header("expect"), "100-continue")
 }
 
 func (x *Exchange) refuseBody() {

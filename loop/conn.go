@@ -1,8 +1,10 @@
 package loop
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -17,6 +19,7 @@ type stage uint8
 
 const (
 	stageHandshake stage = iota // TLS
+	stageNotTLS                 // which is not what came
 	stageSniff                  // wait for the HTTP/2 preface, or what is not one
 	stageHTTP2
 	stageLinger // answered, write side to be shut: discard until the peer closes
@@ -37,6 +40,9 @@ const (
 	lingerBytes = 1 << 20
 )
 
+// sniffLimit is how many octets are looked at to tell protocols apart.
+const sniffLimit = 64
+
 // A conn is one connection of a loop.
 type conn struct {
 	wire   wire
@@ -49,13 +55,13 @@ type conn struct {
 	h2     h2.Conn
 
 	stage     stage
-	isReady   bool // on loop.ready
-	isTouched bool // on loop.touched
-	isBlocked bool // the socket is full; the watch will say when it is not
-	finishing bool // close once everything is written; what still comes is discarded
-	broken    bool // a panic left it in an unknown state
-	matched   uint8
-	batch     int32 // octets the next batch may have
+	isReady   bool   // on loop.ready
+	isTouched bool   // on loop.touched
+	isBlocked bool   // the socket is full; the watch will say when it is not
+	finishing bool   // close once everything is written; what still comes is discarded
+	broken    bool   // a panic left it in an unknown state
+	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
+	batch     int32  // octets the next batch may have
 	lingered  int32
 	active    time.Duration // when octets last came, on the loop's clock
 	since     time.Duration // when the handshake, then the preface, was first waited for
@@ -149,8 +155,12 @@ func (c *conn) receive() {
 }
 
 func (c *conn) receiveTLS(b []byte) {
-	if c.finishing {
+	switch {
+	case c.finishing:
 		c.discard(len(b))
+		return
+	case c.stage == stageNotTLS:
+		c.refusePlaintext(c.look(b))
 		return
 	}
 	c.setRoom()
@@ -161,9 +171,9 @@ func (c *conn) receiveTLS(b []byte) {
 	if err == nil {
 		return
 	}
-	var plain tlsbridge.NotTLSError
-	if errors.As(err, &plain) {
-		c.refusePlaintext(plain.Prefix)
+	if plain, ok := errors.AsType[tlsbridge.NotTLSError](err); ok {
+		c.stage = stageNotTLS
+		c.refusePlaintext(c.look(plain.Prefix))
 		return
 	}
 	if c.stage == stageHandshake {
@@ -203,23 +213,27 @@ func (c *conn) discard(n int) {
 	}
 }
 
-// sniff compares b with the HTTP/2 preface, of which matched octets have come.
+// sniff tells the HTTP/2 preface from an HTTP/1.1 request and from anything
+// else by the first octets, which may come one at a time.
 func (c *conn) sniff(b []byte) {
-	n := min(len(b), len(h2.Preface)-int(c.matched))
-	if string(b[:n]) != h2.Preface[c.matched:int(c.matched)+n] {
-		first := b
-		if c.matched > 0 {
-			first = []byte(h2.Preface)
-		}
-		c.refuseProtocol(first)
-		return
+	before := len(c.sniffed)
+	switch seen := c.look(b); {
+	case bytes.HasPrefix(seen, []byte(h2.Preface)):
+		c.sniffed = nil
+		c.startHTTP2()
+		c.receiveHTTP2([]byte(h2.Preface))
+		c.receiveHTTP2(b[len(h2.Preface)-before:])
+	case strings.HasPrefix(h2.Preface, string(seen)):
+		// More must come.
+	default:
+		c.refuseProtocol(seen)
 	}
-	if c.matched += uint8(n); int(c.matched) < len(h2.Preface) {
-		return
-	}
-	c.startHTTP2()
-	c.receiveHTTP2([]byte(h2.Preface))
-	c.receiveHTTP2(b[n:])
+}
+
+// look adds b to the first octets and returns them, sniffLimit at most.
+func (c *conn) look(b []byte) []byte {
+	c.sniffed = append(c.sniffed, b[:min(len(b), sniffLimit-len(c.sniffed))]...)
+	return c.sniffed
 }
 
 func (c *conn) startHTTP2() {
@@ -262,7 +276,7 @@ func (c *conn) flush() {
 	} else if c.bridge != nil {
 		c.writeRecords()
 	}
-	if c.finishing && c.wire.isOpen() && c.wire.buffered() == 0 {
+	if c.finishing && c.wire.isOpen() {
 		c.linger()
 	}
 }
@@ -392,25 +406,26 @@ func (c *conn) pump() {
 	c.flush()
 }
 
-// finish closes the connection once everything is written and the peer has
-// read it, or had the time to.
-func (c *conn) finish() {
-	if c.finishing || !c.wire.isOpen() {
+// finish closes the connection once what is pending is written and the peer
+// has read it, or had the time to. The caller flushes.
+func (c *conn) finish() { c.finishing = true }
+
+// linger ends TLS and sends FIN, as soon as everything is with the kernel, and
+// then waits for the peer's.
+func (c *conn) linger() {
+	if c.stage == stageLinger {
 		return
 	}
-	c.finishing = true
-	if c.bridge != nil {
+	if c.wire.buffered() == 0 && c.bridge != nil {
 		c.bridge.CloseNotify()
 		c.writeRecords()
 	}
-	if c.wire.isOpen() && c.wire.buffered() > 0 {
-		c.block()
+	if !c.wire.isOpen() {
+		return
 	}
-}
-
-// linger sends FIN and waits for the peer's.
-func (c *conn) linger() {
-	if c.stage == stageLinger {
+	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
+	if c.wire.buffered() > 0 {
+		c.block()
 		return
 	}
 	if c.stage == stageHTTP2 {
@@ -418,7 +433,6 @@ func (c *conn) linger() {
 	}
 	c.stage = stageLinger
 	c.wire.shutdownWrite()
-	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 }
 
 // onTimer looks at what the connection may be late with.
@@ -440,9 +454,6 @@ func (c *conn) onTimer() {
 	default:
 		c.h2.GoAway(frames.ErrCodeNo, "idle")
 		c.flush()
-		if c.stage != stageLinger {
-			l.wheel.arm(&c.timer, l.now+lingerTime)
-		}
 	}
 }
 

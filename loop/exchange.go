@@ -82,17 +82,24 @@ func (srv *Server) dispatch(x *Exchange) {
 	}
 	m := &x.match
 	srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)
-	switch {
-	case m.Found:
+	if m.Found {
 		x.call(m.Value)
+		return
+	}
+	x.call(refuseRequest)
+}
+
+// refuseRequest answers a request that no route takes.
+func refuseRequest(x *Exchange) {
+	switch m := &x.match; {
 	case m.Redirect != "":
-		x.call(redirect)
+		x.AfterBody(redirect)
 	case m.Allow != "":
-		x.call(methodNotAllowed)
+		x.AfterBody(methodNotAllowed)
 	case m.BadPath:
-		x.call(badPath)
+		x.AfterBody(badPath)
 	default:
-		x.call(notFound)
+		x.AfterBody(notFound)
 	}
 }
 

@@ -13,9 +13,13 @@ func (c *conn) refuseProtocol(first []byte) {
 }
 
 // refuse says in HTTP/1.1, if that is what the peer seems to speak, what it
-// should do instead, and closes.
+// should do instead, and closes. If too little has come to know, it waits.
 func (c *conn) refuse(first []byte, why string) {
-	if len(first) > 0 && 'A' <= first[0] && first[0] <= 'Z' {
+	http1, sure := isHTTP1(first)
+	if !sure && len(first) < sniffLimit {
+		return
+	}
+	if http1 {
 		answer := fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"+
 			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(why), why)
 		segs := [][]byte{answer}
@@ -26,4 +30,23 @@ func (c *conn) refuse(first []byte, why string) {
 		}
 	}
 	c.finish()
+}
+
+// isHTTP1 reports whether b begins like a request line: a method, a space and
+// a target (RFC 9112, Section 3). sure is false if that cannot be told yet.
+func isHTTP1(b []byte) (yes, sure bool) {
+	for i, o := range b {
+		switch {
+		case 'A' <= o && o <= 'Z':
+			continue
+		case o != ' ' || i == 0:
+			return false, true
+		case i+1 == len(b):
+			return false, false
+		default:
+			next := b[i+1]
+			return next == '/' || next == '*' || next == 'h', true
+		}
+	}
+	return false, false
 }

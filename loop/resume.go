@@ -1,0 +1,12 @@
+package loop
+
+// Resume has the exchange's source asked again. It is [Async.Resume] for those
+// who are on the loop already.
+func (x *Exchange) Resume() error {
+	if x.stream == nil {
+		return ErrClosed
+	}
+	x.conn.loop.touch(x.conn)
+	x.conn.h2.Resume(x.stream)
+	return nil
+}
