@@ -1,0 +1,131 @@
+# make check is what CI runs. Tools are installed into ./bin.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+GO ?= go
+BIN := $(CURDIR)/bin
+export PATH := $(BIN):$(PATH)
+
+# A linter built with an older Go does not read newer code, so Go's version is
+# a part of the installed name.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell $(GO) env GOVERSION)
+H2SPEC_VERSION := v2.2.1+incompatible
+H2SPEC := $(BIN)/.h2spec-$(H2SPEC_VERSION)
+
+FUZZTIME ?= 10s
+COUNT ?= 6
+BENCH ?= .
+ROUNDS ?= 5
+SCALE ?= 1
+
+.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race fuzz bench h2spec load bench-peers test-tools bench-tools clean
+
+all: build
+
+build:
+	$(GO) build -o $(BIN)/h2loop ./cmd/h2loop
+
+check: fmt-check lint tidy-check test
+
+fmt: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) fmt
+
+fmt-check: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) fmt --diff
+
+lint: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) run
+
+tidy-check:
+	$(GO) mod tidy -diff
+
+vet:
+	$(GO) vet ./...
+
+test: vet unit race
+
+unit: test-tools
+	timeout --kill-after=10 420 $(GO) test -shuffle=on -timeout 6m ./...
+
+race: test-tools
+	timeout --kill-after=10 720 $(GO) test -race -timeout 10m ./...
+
+# Each Fuzz function of each package for FUZZTIME.
+fuzz:
+	pkgs=$$($(GO) list ./...)
+	for pkg in $$pkgs; do
+		tests=$$($(GO) test -list '^Fuzz' $$pkg)
+		for target in $$(grep '^Fuzz' <<<"$$tests" || true); do
+			echo "== $$pkg $$target"
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg
+		done
+	done
+
+# Go benchmarks, for benchstat: make bench BENCH=Receive COUNT=10 > new.txt
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+# The whole of h2spec, strictly, over cleartext and over TLS.
+h2spec: build $(H2SPEC)
+	dir=$$(mktemp -d)
+	trap 'kill $${pid:-} 2>/dev/null || true; wait; rm -rf "$$dir"' EXIT
+	(cd "$$dir" && $(GO) run "$$($(GO) env GOROOT)/src/crypto/tls/generate_cert.go" -host 127.0.0.1 -ecdsa-curve P256 2>/dev/null)
+	$(BIN)/h2loop --bench --log-level error --cert "$$dir/cert.pem" --key "$$dir/key.pem" \
+		--listen-cleartext 127.0.0.1:18480 --listen 127.0.0.1:18443 &
+	pid=$$!
+	for i in {1..50}; do
+		kill -0 $$pid || exit 1
+		(: <>/dev/tcp/127.0.0.1/18443) 2>/dev/null && break
+		sleep 0.1
+	done
+	timeout 300 $(BIN)/h2spec --strict -h 127.0.0.1 -p 18480 -P /bench/hello </dev/null
+	timeout 300 $(BIN)/h2spec --strict -h 127.0.0.1 -p 18443 -P /bench/hello -t -k </dev/null
+
+# h2loop alone under load, briefly.
+load: test-tools
+	$(GO) run ./bench -servers h2loop -rounds 1 -scale 0.25 -out "$$(mktemp -d)"
+
+# h2loop beside other servers; writes bench/results/.
+bench-peers: bench-tools
+	$(GO) run ./bench -rounds $(ROUNDS) -scale $(SCALE)
+
+$(GOLANGCI_LINT):
+	mkdir -p $(BIN)
+	dir=$$(mktemp -d)
+	trap 'rm -rf "$$dir"' EXIT
+	GOBIN="$$dir" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv "$$dir/golangci-lint" $@
+
+$(H2SPEC):
+	mkdir -p $(BIN)
+	GOBIN=$(BIN) $(GO) install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
+	touch $@
+
+# $(call need,packages,commands) installs what is missing if it may. With CI
+# set, what is still missing is an error; else the tests that need it skip.
+define need
+	missing() { for c in $(2); do command -v $$c >/dev/null || echo $$c; done; }
+	if [[ -n "$$(missing)" && $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get -qq -o Acquire::Retries=3 update || true
+		apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 install --no-install-recommends $(1) </dev/null >/dev/null || true
+	fi
+	if [[ -n "$$(missing)" ]]; then
+		echo "missing:" $$(missing) "(Debian packages: $(1))" >&2
+		[[ -z "$${CI:-}" ]]
+	fi
+endef
+
+# gcc is for the race detector.
+test-tools: $(H2SPEC)
+	@$(call need,curl nghttp2-client gcc libc6-dev util-linux,curl nghttp h2load gcc taskset)
+
+bench-tools:
+	@$(call need,nghttp2-client nghttp2-server h2o util-linux,h2load nghttpd h2o taskset)
+
+clean:
+	rm -rf $(BIN)
