@@ -49,8 +49,8 @@ func (t *Table[T]) Patterns() []string {
 }
 
 // A Match is the outcome of one look-up, and the memory for the next: path
-// values cost an allocation only when there are more than ever before. The
-// zero Match is ready. It keeps its strings until the next look-up or Reset.
+// values cost an allocation only the first time that a table needs it. The zero
+// Match is ready. It keeps its strings until the next look-up or Reset.
 //
 // One of Found, Redirect, Allow, BadPath and ServerOptions is set; if none is,
 // the path is not known.
@@ -68,7 +68,7 @@ type Match[T any] struct {
 	ServerOptions bool // OPTIONS *, which net/http answers with an empty 200
 
 	pattern *pattern
-	values  []string // of pattern.names
+	search  search // search.values are those of pattern.names
 }
 
 // PathValue returns the value of the wildcard with that name in the pattern
@@ -77,7 +77,7 @@ func (m *Match[T]) PathValue(name string) string {
 	if m.Found {
 		for i, n := range m.pattern.names {
 			if n == name {
-				return m.values[i]
+				return m.search.values[i]
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (m *Match[T]) PathValues() iter.Seq2[string, string] {
 			return
 		}
 		for i, n := range m.pattern.names {
-			if !yield(n, m.values[i]) {
+			if !yield(n, m.search.values[i]) {
 				return
 			}
 		}
@@ -101,8 +101,9 @@ func (m *Match[T]) PathValues() iter.Seq2[string, string] {
 
 // Reset empties m, so that it keeps nothing of the request alive.
 func (m *Match[T]) Reset() {
-	clear(m.values[:cap(m.values)])
-	*m = Match[T]{values: m.values[:0]}
+	values := m.search.values
+	clear(values[:cap(values)])
+	*m = Match[T]{search: search{values: values[:0]}}
 }
 
 // Match looks up a request and puts the outcome in m.
@@ -111,7 +112,7 @@ func (m *Match[T]) Reset() {
 // first ? of the target, as they came. The path is "*" for a request about the
 // server, and "" for a CONNECT that has none or an absolute URL without one.
 func (t *Table[T]) Match(m *Match[T], method, host, path, rawQuery string) {
-	*m = Match[T]{values: m.values[:0]}
+	*m = Match[T]{search: search{values: m.search.values[:0]}}
 	if !validQuery(rawQuery) {
 		m.BadPath = true
 		return
@@ -140,9 +141,13 @@ func (t *Table[T]) match(m *Match[T], method, host, path, rawQuery string) {
 			return
 		}
 	}
-	s := search{escaped: traits&hasPercent != 0, values: m.values}
+	s := &m.search
+	s.escaped = traits&hasPercent != 0
+	if need := 2 * t.router.maxNames; cap(s.values) < need { // for findSlash looks a second time
+		s.values = make([]string, 0, need)
+	}
 	if method == methodConnect {
-		t.matchConnect(m, host, escaped, rawQuery, &s)
+		t.matchConnect(m, host, escaped, rawQuery)
 		return
 	}
 
@@ -153,9 +158,8 @@ func (t *Table[T]) match(m *Match[T], method, host, path, rawQuery string) {
 	if t.router.hosts != nil {
 		host = withoutPort(host)
 	}
-	p := t.router.find(host, method, clean, &s)
-	m.values = s.values
-	if q := t.router.findSlash(host, method, clean, p, &s); q != nil {
+	p := t.router.find(host, method, clean, s)
+	if q := t.router.findSlash(host, method, clean, p, s); q != nil {
 		m.redirect(q, clean+"/", rawQuery)
 		return
 	}
@@ -167,19 +171,19 @@ func (t *Table[T]) match(m *Match[T], method, host, path, rawQuery string) {
 		t.found(m, p)
 		return
 	}
-	m.Allow = t.router.allow(host, clean, &s)
+	m.Allow = t.router.allow(host, clean, s)
 }
 
 // matchConnect is match for CONNECT, whose path is not cleaned and whose host
 // keeps its port. A request with a path is asked for its missing slash as if
 // it had no host, for ServeMux looks at the host of its URL.
-func (t *Table[T]) matchConnect(m *Match[T], host, path, rawQuery string, s *search) {
+func (t *Table[T]) matchConnect(m *Match[T], host, path, rawQuery string) {
+	s := &m.search
 	urlHost := ""
 	if path == "" {
 		urlHost = host
 	} else {
 		p := t.router.find(urlHost, methodConnect, path, s)
-		s.values = s.values[:0]
 		if q := t.router.findSlash(urlHost, methodConnect, path, p, s); q != nil {
 			to := cleanPath(path)
 			if to != "/" {
@@ -188,8 +192,8 @@ func (t *Table[T]) matchConnect(m *Match[T], host, path, rawQuery string, s *sea
 			m.redirect(q, to, rawQuery)
 			return
 		}
+		s.values = s.values[:0]
 		p = t.router.find(host, methodConnect, path, s)
-		m.values = s.values
 		if p != nil {
 			t.found(m, p)
 			return

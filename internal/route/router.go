@@ -10,6 +10,7 @@ type router struct {
 	patterns []*pattern // in order of registration
 	anyHost  hostRoutes
 	hosts    map[string]*hostRoutes
+	maxNames int // of one pattern
 }
 
 // hostRoutes holds the patterns of one host.
@@ -70,6 +71,7 @@ func (r *router) add(p *pattern) {
 	}
 	p.index = len(r.patterns)
 	r.patterns = append(r.patterns, p)
+	r.maxNames = max(r.maxNames, len(p.names))
 	m.root.add(p)
 	if path, ok := p.plainPath(); ok {
 		if m.plain == nil {
@@ -189,7 +191,7 @@ func (r *router) findSlash(host, method, path string, p *pattern, s *search) *pa
 	if p != nil && !p.endsInRest() || path == "" || path[len(path)-1] == '/' {
 		return nil
 	}
-	mark := len(s.values)
+	mark := len(s.values) // behind the values of p
 	s.slash = true
 	q := r.find(host, method, path, s)
 	s.slash, s.values = false, s.values[:mark]
@@ -225,13 +227,12 @@ func (h *hostRoutes) appendAllowed(methods []string, path string, s *search) []s
 }
 
 func (m *methodRoutes) knows(path string, s *search) bool {
-	mark := len(s.values)
+	s.values = s.values[:0]
 	p := m.root.walk(path, s)
 	if p == nil && !strings.HasSuffix(path, "/") {
 		s.slash = true
 		p = m.root.walk(path, s)
 		s.slash = false
 	}
-	s.values = s.values[:mark]
 	return p != nil
 }

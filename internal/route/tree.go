@@ -20,7 +20,7 @@ type children struct {
 
 // maxScan is the number of children up to which comparing each is faster than
 // a map: BenchmarkChildren.
-const maxScan = 8
+const maxScan = 12
 
 func (c *children) find(text string) *node {
 	if c.index != nil {
@@ -40,8 +40,11 @@ func (c *children) add(text string) *node {
 	}
 	n := new(node)
 	c.texts, c.nodes = append(c.texts, text), append(c.nodes, n)
-	if len(c.texts) > maxScan {
-		c.index = make(map[string]*node, len(c.texts))
+	switch {
+	case c.index != nil:
+		c.index[text] = n
+	case len(c.texts) > maxScan:
+		c.index = make(map[string]*node)
 		for i, t := range c.texts {
 			c.index[t] = c.nodes[i]
 		}
