@@ -50,6 +50,12 @@ type body struct {
 func (b *body) pending() bool { return b.at < len(b.regions) || b.source != nil }
 
 func (b *body) push(p []byte, rel Releaser) {
+	if b.at > 0 && b.at >= len(b.regions)/2 && len(b.regions) == cap(b.regions) {
+		// A queue that never runs empty must not grow for ever.
+		n := copy(b.regions, b.regions[b.at:])
+		clear(b.regions[n:])
+		b.regions, b.at = b.regions[:n], 0
+	}
 	b.regions = append(b.regions, region{p, rel})
 }
 
@@ -101,27 +107,29 @@ func (c *Conn) Write(s *Stream, p []byte, end bool) error {
 // the error returned, is released at once.
 func (c *Conn) WriteRegion(s *Stream, p []byte, rel Releaser, end bool) error {
 	if err := s.mayWrite(); err != nil {
-		c.release(rel)
+		if rel != nil {
+			rel.Release()
+		}
 		return err
 	}
 	switch {
 	case len(p) <= copyLimit && c.isDirect(s, len(p)):
-		c.sendDirect(s, p, end)
 		c.release(rel)
+		c.sendDirect(s, p, end)
 	case len(p) > 0:
 		c.queue(s, p, rel, end)
 	default:
-		c.queueEnd(s, end)
 		c.release(rel)
+		c.queueEnd(s, end)
 	}
 	return nil
 }
 
 // WriteSource lets src yield the rest of the body of s. It takes src until
-// Release.
+// Release, which comes at once if an error is returned.
 func (c *Conn) WriteSource(s *Stream, src Source) error {
 	if err := s.mayWrite(); err != nil {
-		c.release(src)
+		src.Release()
 		return err
 	}
 	s.body.source = src
@@ -129,17 +137,25 @@ func (c *Conn) WriteSource(s *Stream, src Source) error {
 	return nil
 }
 
-// WriteTrailers completes the response with trailer fields. It copies fields.
+// WriteTrailers completes the response with trailer fields. After WriteSource
+// they wait for the source to end; it may call this itself from within Pull. It
+// copies fields.
 func (c *Conn) WriteTrailers(s *Stream, fields []Field) error {
+	b := &s.body
+	if b.source != nil && b.trailers == nil {
+		b.trailers = append([]Field{}, fields...)
+		return nil
+	}
 	if err := s.mayWrite(); err != nil {
 		return err
 	}
-	s.body.trailers = append([]Field(nil), fields...)
+	b.trailers = append([]Field{}, fields...)
 	c.queueEnd(s, true)
 	return nil
 }
 
-// Resume says that the source of s has something to send again.
+// Resume says that the source of s has something to send again. It does nothing
+// unless the source has said that it had nothing: not within that Pull.
 func (c *Conn) Resume(s *Stream) {
 	if s.body.source != nil && s.body.idle {
 		s.body.idle = false
@@ -162,7 +178,7 @@ func (s *Stream) mayWrite() error {
 // waits before them, and they may be sent whole.
 func (c *Conn) isDirect(s *Stream, n int) bool {
 	return c.sched.empty() && !s.body.pending() &&
-		(n == 0 || n == c.capacity(s, n) && c.outbox().Len()+n <= directLimit)
+		(n == 0 || n == c.capacity(s, n) && c.outLen()+n <= directLimit)
 }
 
 func (c *Conn) queue(s *Stream, p []byte, rel Releaser, end bool) {
@@ -185,7 +201,11 @@ func (c *Conn) queueEnd(s *Stream, end bool) {
 // release tells rel that its octets are free, once they are: not before the
 // batch that is being made has left.
 func (c *Conn) release(rel Releaser) {
-	if rel != nil {
+	switch {
+	case rel == nil:
+	case c.life == lifeClosed:
+		rel.Release()
+	default:
 		o := c.outbox()
 		o.releases = append(o.releases, rel)
 	}

@@ -65,6 +65,7 @@ func (cfg Config) withDefaults() Config {
 	setDefault(&cfg.ConnWindow, defaultConnWindow)
 	setDefault(&cfg.MaxUnread, defaultMaxUnread)
 	cfg.ConnWindow = max(cfg.ConnWindow, initialWindow)
+	cfg.MaxStreamWindow = max(cfg.MaxStreamWindow, cfg.StreamWindow)
 	return cfg
 }
 

@@ -73,6 +73,7 @@ type Conn struct {
 // peerSettings are the peer's SETTINGS that matter to a server.
 type peerSettings struct {
 	seen            bool // the first SETTINGS has arrived
+	acked           bool // it has seen ours
 	initialWindow   uint32
 	maxFrameSize    uint32
 	headerTable     uint32 // as last said
@@ -147,10 +148,10 @@ func (c *Conn) Close() {
 	c.shared.putCarry(c.recv.carry)
 	c.recv.carry = nil
 	c.sched.release(c.shared)
+	c.codec, c.streams, c.closed, c.early, c.lame = nil, streamTable{}, closedRing{}, nil, nil
 	if c.out != nil {
 		c.finishOutbox()
 	}
-	c.codec = nil
 }
 
 // closeStream takes s out of every list and table, gives its regions back and
@@ -163,6 +164,7 @@ func (c *Conn) closeStream(s *Stream, err error) {
 		c.recv.stream = nil
 	}
 	if c.block.stream == s {
+		s.Request.Trailers = c.block.list.fields
 		c.block.ignore()
 	}
 	if c.filling == s {

@@ -7,10 +7,11 @@
 // the bodies that wait, writes [Conn.Pending] in one vectored write, and says
 // so with [Conn.Flushed]:
 //
+//	c.SetRoom(room)         // octets of DATA the transport would take
 //	c.Receive(b)            // handler calls answer, reset, consume
-//	c.Fill(room)            // DATA, as much as windows and room allow
+//	c.Fill()                // DATA, as much as windows and room allow
 //	write(c.Pending())
-//	c.Flushed()             // release callbacks run here
+//	c.Flushed()             // release callbacks run here, and may send more
 //
 // A Conn belongs to one event loop: no method may be called from anywhere
 // else, and no method blocks. Handler calls and body sources may call any

@@ -77,31 +77,35 @@ func (l *fieldList) add(f Field, trailer bool, limit int, r *Request) bool {
 }
 
 func (l *fieldList) addPseudo(f Field, trailer bool, r *Request) {
+	if trailer {
+		l.fail("pseudo-header field in trailers", "8.1") // and r is in use
+		return
+	}
 	var bit pseudo
+	var value *string
 	switch f.Name {
 	case ":method":
-		bit, r.Method = hasMethod, f.Value
+		bit, value = hasMethod, &r.Method
 	case ":scheme":
-		bit, r.Scheme = hasScheme, f.Value
+		bit, value = hasScheme, &r.Scheme
 	case ":authority":
-		bit, r.Authority = hasAuthority, f.Value
+		bit, value = hasAuthority, &r.Authority
 	case ":path":
-		bit, r.Path = hasPath, f.Value
+		bit, value = hasPath, &r.Path
 	case ":protocol":
-		bit, r.Protocol = hasProtocol, f.Value
+		bit, value = hasProtocol, &r.Protocol
 	default:
 		l.fail("unknown pseudo-header field", "8.3")
 		return
 	}
 	switch {
-	case trailer:
-		l.fail("pseudo-header field in trailers", "8.1")
 	case l.regular:
 		l.fail("pseudo-header field after a regular one", "8.3")
 	case l.seen&bit != 0:
 		l.fail("pseudo-header field twice", "8.3")
 	}
 	l.seen |= bit
+	*value = f.Value
 }
 
 // inspect looks at the fields that HTTP/2 itself cares about.
@@ -161,8 +165,8 @@ func (l *fieldList) judgePseudo(r *Request, extendedConnect bool) {
 		l.fail(":method is missing or no token", "8.3.1")
 		return
 	}
-	if l.seen&hasProtocol != 0 && (r.Method != "CONNECT" || !extendedConnect) {
-		l.fail(":protocol without extended CONNECT", "4 of RFC 8441")
+	if l.seen&hasProtocol != 0 && (r.Method != "CONNECT" || !extendedConnect || !isToken(r.Protocol)) {
+		l.fail(":protocol without extended CONNECT", "RFC 8441, Section 4")
 		return
 	}
 	if r.Method == "CONNECT" && l.seen&hasProtocol == 0 {
@@ -194,7 +198,9 @@ func (l *fieldList) judgeAuthority(r *Request) {
 		if l.seen&hasAuthority != 0 && !strings.EqualFold(r.Authority, l.host) {
 			l.fail("Host differs from :authority", "8.3.1")
 		}
-		r.Authority = l.host
+		if l.seen&hasAuthority == 0 {
+			r.Authority = l.host
+		}
 	}
 	if r.Authority == "" {
 		l.fail("neither :authority nor Host", "8.3.1")

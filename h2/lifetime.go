@@ -71,6 +71,9 @@ func (c *Conn) fail(err frames.ConnError) {
 	c.setLifetime(lifeFailed)
 	c.dropBlock()
 	c.streams.each(func(s *Stream) { c.closeStream(s, err) })
+	if c.life == lifeClosed {
+		return // the handler closed it
+	}
 	o := c.outbox()
 	o.Scratch = frames.AppendGoAway(o.Scratch, frames.GoAway{
 		LastStreamID: c.maxID, Code: err.Code, Debug: []byte(err.Reason),

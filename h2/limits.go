@@ -24,7 +24,7 @@ const (
 func (b *bucket) take(now time.Duration) bool {
 	if back := int64(now-b.at) * perSecond / int64(time.Second); back > 0 {
 		b.spent = max(0, b.spent-int32(min(back, burst)))
-		b.at = now
+		b.at += time.Duration(back) * (time.Second / perSecond)
 	}
 	if b.spent >= burst {
 		return false
@@ -64,12 +64,21 @@ var (
 	errTooManyUseless = frames.ConnError{
 		Code: frames.ErrCodeEnhanceYourCalm, Reason: "too many frames of no use", Section: "10.5",
 	}
+	errTooManyAnswers = frames.ConnError{
+		Code: frames.ErrCodeEnhanceYourCalm, Reason: "too many answers wait to be read", Section: "10.5",
+	}
 	errHeaderFlood = frames.ConnError{
 		Code: frames.ErrCodeEnhanceYourCalm, Reason: "header block far above the header list limit", Section: "10.5.1",
 	}
 )
 
 const (
+	// maxAnswers bounds the PING and SETTINGS acknowledgements and the
+	// RST_STREAM of one batch, which grows while the peer sends and does not
+	// read (CVE-2019-9512, 9514, 9515). They are 17 octets at most. What has
+	// left for the transport is the caller's to bound.
+	maxAnswers = 10_000
+
 	// maxContinuations bounds the CONTINUATION frames of one block
 	// (the CVE-2024-27316 family).
 	maxContinuations = 128

@@ -1,9 +1,15 @@
 package h2
 
-import "github.com/h2loop/h2loop/frames"
+import (
+	"strings"
 
-// numUrgencies is the number of urgency levels (RFC 9218, Section 4.1).
-const numUrgencies = 8
+	"github.com/h2loop/h2loop/frames"
+)
+
+const (
+	numUrgencies   = 8 // levels, 0 to 7 (RFC 9218, Section 4.1)
+	defaultUrgency = 3
+)
 
 // A priority is what RFC 9218 says of a response.
 type priority struct {
@@ -15,13 +21,13 @@ type priority struct {
 // RFC's default is not incremental; but clients that say nothing are mostly
 // those that share one connection among users, and one endless answer must
 // not starve the others.
-var unsignalled = priority{urgency: 3, incremental: true}
+var unsignalled = priority{urgency: defaultUrgency, incremental: true}
 
 // parsePriority reads a Priority field value, a dictionary of Structured
 // Fields of which u and i count (RFC 9218, Section 4). What is absent,
 // unknown or out of range has no effect. It reports false if v is malformed.
 func parsePriority(v string) (p priority, ok bool) {
-	p = priority{urgency: 3}
+	p = priority{urgency: defaultUrgency}
 	for {
 		v = trimLeft(v)
 		if v == "" {
@@ -38,17 +44,13 @@ func parsePriority(v string) (p priority, ok bool) {
 		} else {
 			_, rest = cutMember(rest) // parameters of a bare key
 		}
+		// The last of several members with one key counts, and counts as
+		// absent if it makes no sense (RFC 8941, Section 4.2.2).
 		switch key {
 		case "u":
-			if len(value) == 1 && value[0] >= '0' && value[0] < '0'+numUrgencies {
-				p.urgency = value[0] - '0'
-			}
+			p.urgency = parseUrgency(value)
 		case "i":
-			if isTrue || value == "?1" {
-				p.incremental = true
-			} else if value == "?0" {
-				p.incremental = false
-			}
+			p.incremental = isTrue || value == "?1"
 		}
 		rest = trimLeft(rest)
 		if rest == "" {
@@ -59,6 +61,25 @@ func parsePriority(v string) (p priority, ok bool) {
 		}
 		v = rest[1:]
 	}
+}
+
+// parseUrgency reads a Structured Fields integer (RFC 8941, Section 3.3.1), or
+// what it makes of anything else: the default.
+func parseUrgency(s string) uint8 {
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" || len(digits) > 15 {
+		return defaultUrgency
+	}
+	for len(digits) > 1 && digits[0] == '0' {
+		digits = digits[1:]
+	}
+	if len(digits) > 1 || digits[0] < '0' || digits[0] >= '0'+numUrgencies {
+		return defaultUrgency
+	}
+	if digits != "0" && s[0] == '-' {
+		return defaultUrgency
+	}
+	return digits[0] - '0'
 }
 
 func trimLeft(s string) string {
@@ -154,7 +175,7 @@ func (c *Conn) recvPriorityUpdate(h frames.Header, payload []byte) error {
 	if f.PrioritizedStreamID&1 == 0 {
 		// We push nothing, so an even stream is idle for ever.
 		// RFC 9218, Section 7.1.
-		return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "PRIORITY_UPDATE for a push stream that does not exist", Section: "7.1 of RFC 9218"}
+		return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "PRIORITY_UPDATE for a push stream that does not exist", Section: "RFC 9218, Section 7.1"}
 	}
 	if !c.isIdle(f.PrioritizedStreamID) {
 		return c.recvUseless()

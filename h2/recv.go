@@ -30,6 +30,7 @@ type recvState struct {
 	carry []byte
 
 	data   frames.DataReader // takes the current DATA frame apart
+	filled bool              // it had octets besides padding
 	stream *Stream           // its stream; nil if the payload is discarded
 }
 
@@ -78,11 +79,20 @@ func (c *Conn) Receive(b []byte) error {
 // GOAWAY, which it returns. This is the one place where errors become frames.
 func (c *Conn) recvError(err error) error {
 	if se, ok := errors.AsType[frames.StreamError](err); ok {
-		if c.budget.reset(c.shared.Now) {
+		switch {
+		case c.isIdle(se.StreamID):
+			// RST_STREAM "MUST NOT be sent for a stream in the "idle" state."
+			// RFC 9113, Section 6.4.
+			err = frames.ConnError{Code: se.Code, Reason: se.Reason, Section: se.Section}
+		case !c.budget.reset(c.shared.Now):
+			err = errTooManyResets
+		default:
+			err = c.answer()
+		}
+		if err == nil {
 			c.resetStream(se.StreamID, se.Code, se)
 			return nil
 		}
-		err = errTooManyResets
 	}
 	ce, ok := errors.AsType[frames.ConnError](err)
 	if !ok {
@@ -219,6 +229,15 @@ func (c *Conn) recvFrame(h frames.Header, payload []byte) error {
 	default:
 		return nil
 	}
+}
+
+// answer charges a control frame that the peer makes us queue.
+func (c *Conn) answer() error {
+	o := c.outbox()
+	if o.answers++; o.answers > maxAnswers {
+		return errTooManyAnswers
+	}
+	return nil
 }
 
 // recvUseless charges a frame that does nothing for anybody.

@@ -8,21 +8,52 @@ func (c *Conn) recvSettings(h frames.Header, payload []byte) error {
 		return err
 	}
 	if f.Ack {
-		return nil
+		return c.recvSettingsAck()
 	}
 	// "The values in the SETTINGS frame MUST be processed in the order they
 	// appear, with no other frame processing between values."
 	// RFC 9113, Section 6.5.3.
+	before := c.peer.initialWindow
+	largest := before
 	for i := range f.Len() {
 		if err := c.recvSetting(f.At(i)); err != nil {
 			return err
 		}
+		largest = max(largest, c.peer.initialWindow)
+	}
+	// One frame may change the initial window two thousand times: the streams
+	// are visited once.
+	if err := c.moveWindows(before, largest, c.peer.initialWindow); err != nil {
+		return err
 	}
 	c.peer.seen = true
+	if err := c.answer(); err != nil {
+		return err
+	}
 	o := c.outbox()
 	o.Scratch = frames.AppendSettingsAck(o.Scratch)
 	return nil
 }
+
+// recvSettingsAck takes the acknowledgement of the one SETTINGS frame we send.
+func (c *Conn) recvSettingsAck() error {
+	if c.peer.acked {
+		return c.recvUseless()
+	}
+	c.peer.acked = true
+	if early := c.earlyCredit(); early > 0 {
+		for _, s := range c.streams.slots {
+			if s != nil {
+				s.recvWindow.granted -= early
+			}
+		}
+	}
+	return nil
+}
+
+// earlyCredit returns by how much the window that a peer may use before it has
+// seen our SETTINGS is larger than the one they ask for.
+func (c *Conn) earlyCredit() int32 { return max(0, initialWindow-c.shared.cfg.StreamWindow) }
 
 func (c *Conn) recvSetting(s frames.Setting) error {
 	if err := s.Validate(); err != nil {
@@ -34,9 +65,10 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 		c.peer.minHeaderTable = min(c.peer.minHeaderTable, c.peer.headerTable)
 		if c.codec != nil {
 			c.codec.enc.SetMaxDynamicTableSize(c.peer.headerTable)
+			c.codec.forget()
 		}
 	case frames.SettingInitialWindowSize:
-		return c.recvInitialWindow(s.Value)
+		c.peer.initialWindow = s.Value
 	case frames.SettingMaxFrameSize:
 		c.peer.maxFrameSize = s.Value
 	case frames.SettingMaxHeaderListSize:
@@ -45,7 +77,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 		// "The value … MUST NOT change after the first SETTINGS frame."
 		// RFC 9218, Section 2.1.
 		if c.peer.seen && c.peer.noPriorities != (s.Value == 1) {
-			return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "SETTINGS_NO_RFC7540_PRIORITIES changed", Section: "2.1 of RFC 9218"}
+			return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "SETTINGS_NO_RFC7540_PRIORITIES changed", Section: "RFC 9218, Section 2.1"}
 		}
 		c.peer.noPriorities = s.Value == 1
 	}
@@ -55,18 +87,21 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 	return nil
 }
 
-// recvInitialWindow moves every stream's window by the difference, which may
-// take some below zero (RFC 9113, Section 6.9.2).
-func (c *Conn) recvInitialWindow(size uint32) error {
-	delta := int64(size) - int64(c.peer.initialWindow)
-	c.peer.initialWindow = size
+// moveWindows moves every stream's window as the initial one moved: from before,
+// by way of largest, to after. Some may fall below zero; none may rise above
+// 2^31-1, not even on the way (RFC 9113, Section 6.9.2).
+func (c *Conn) moveWindows(before, largest, after uint32) error {
+	if before == after && before == largest {
+		return nil
+	}
 	for _, s := range c.streams.slots {
 		if s == nil {
 			continue
 		}
-		if !s.sendWindow.grow(delta) {
+		if !s.sendWindow.grow(int64(largest) - int64(before)) {
 			return frames.ConnError{Code: frames.ErrCodeFlowControl, Reason: "SETTINGS_INITIAL_WINDOW_SIZE takes a stream window above 2^31-1", Section: "6.9.2"}
 		}
+		s.sendWindow.grow(int64(after) - int64(largest))
 		c.schedule(s)
 	}
 	return nil
@@ -83,6 +118,9 @@ func (c *Conn) recvPing(h frames.Header, payload []byte) error {
 		}
 		return nil
 	}
+	if err := c.answer(); err != nil {
+		return err
+	}
 	o := c.outbox()
 	o.Scratch = frames.AppendPing(o.Scratch, frames.Ping{Ack: true, Data: f.Data})
 	return nil
@@ -91,6 +129,9 @@ func (c *Conn) recvPing(h frames.Header, payload []byte) error {
 func (c *Conn) recvGoAway(h frames.Header, payload []byte) error {
 	if _, err := frames.ParseGoAway(h, payload); err != nil {
 		return err
+	}
+	if c.life >= lifeDraining {
+		return c.recvUseless()
 	}
 	// The peer opens no more streams; those that are open go on. An orderly
 	// answer is to leave too when they are done.
@@ -136,7 +177,7 @@ func (c *Conn) recvRSTStream(h frames.Header, payload []byte) error {
 		return err
 	}
 	if s == nil {
-		return nil // it crossed our END_STREAM or RST_STREAM
+		return c.recvUseless() // it crossed our END_STREAM or RST_STREAM
 	}
 	if !c.budget.reset(c.shared.Now) {
 		return errTooManyResets

@@ -16,12 +16,7 @@ func (c *Conn) startData(h frames.Header) error {
 	if !c.recvWindow.take(h.Length) {
 		return frames.ConnError{Code: frames.ErrCodeFlowControl, Reason: "DATA beyond the connection window", Section: "6.9.1"}
 	}
-	if h.Length == 0 && !h.Flags.Has(frames.FlagEndStream) {
-		if err := c.recvUseless(); err != nil {
-			return err
-		}
-	}
-	r.phase = phaseData
+	r.phase, r.filled = phaseData, false
 	s, err := c.streamForData(h)
 	r.stream = s
 	if h.Length > 0 {
@@ -65,9 +60,15 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 		return n, err
 	}
 	s := r.stream
+	r.filled = r.filled || len(data) > 0
 	done := r.data.Done()
 	if done {
 		r.phase, r.stream = phaseHeader, nil
+		if !r.filled && !r.data.EndStream() {
+			if err := c.recvUseless(); err != nil {
+				return n, err
+			}
+		}
 	}
 	if s == nil {
 		c.creditConn(n)
@@ -88,6 +89,7 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
 	s.received += int64(len(p))
 	if l := s.Request.ContentLength; l >= 0 && s.received > l {
+		c.creditConn(len(p))
 		return malformed(s.id, "more DATA than content-length", "8.1.1")
 	}
 	// Connection credit returns on receipt, so that one slow application
@@ -127,8 +129,12 @@ func (c *Conn) recvEnd(s *Stream, p []byte) error {
 }
 
 // Consume says that the application is done with n octets of the body of s,
-// which the peer may then send anew.
+// which the peer may then send anew. What is not consumed when s closes
+// returns by itself.
 func (c *Conn) Consume(s *Stream, n int) {
+	if s.state == stateClosed || s.state == stateIdle {
+		return
+	}
 	if n > s.unread {
 		panic("h2: more consumed than was received")
 	}

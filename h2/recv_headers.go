@@ -36,7 +36,7 @@ type headerBlock struct {
 
 // ignore makes the rest of the block be decoded for the table only.
 func (b *headerBlock) ignore() {
-	b.kind, b.stream = blockIgnored, nil
+	b.kind, b.stream, b.err = blockIgnored, nil, nil
 }
 
 func (c *Conn) recvHeaders(h frames.Header, payload []byte) error {
@@ -187,6 +187,9 @@ func (c *Conn) recvRequest(s *Stream) error {
 	s.state.on(recvHeaders)
 	s.sendWindow = sendWindow(c.peer.initialWindow)
 	s.recvWindow = newRecvWindow(c.shared.cfg.StreamWindow)
+	if !c.peer.acked {
+		s.recvWindow.granted += c.earlyCredit()
+	}
 	c.streams.put(s)
 	if s.id == frames.MaxStreamID {
 		// "A … server that is unable to … can send a GOAWAY frame so that the
@@ -216,6 +219,7 @@ func (c *Conn) recvRequest(s *Stream) error {
 // refuseHeaderList answers a header list over the limit with 431 (RFC 6585,
 // Section 5) on behalf of the application, which never sees the request.
 func (c *Conn) refuseHeaderList(s *Stream) {
+	s.Request.ContentLength = -1 // whatever the fields said, the body is thrown away
 	_ = c.WriteHeaders(s, 431, []Field{{Name: "content-length", Value: "0"}}, true)
 }
 
@@ -235,8 +239,9 @@ func (c *Conn) recvTrailers(s *Stream) error {
 
 // dropBlock forgets the block being received.
 func (c *Conn) dropBlock() {
-	if c.block.active && c.block.kind == blockRequest && c.block.stream != nil {
-		c.shared.putStream(c.block.stream)
+	if b := &c.block; b.kind == blockRequest && b.stream != nil {
+		b.stream.Request.Fields = b.list.fields
+		c.shared.putStream(b.stream)
 	}
 	c.block = headerBlock{}
 }

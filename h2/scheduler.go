@@ -95,6 +95,7 @@ func (q *scheduler) remove(s *Stream, parked *list, sh *Shared) {
 	s.list.remove(s)
 	if inLevel && q.levels[u].empty() {
 		q.mask &^= 1 << u
+		q.levels[u].other = false
 		if q.mask == 0 {
 			q.release(sh)
 		}
@@ -118,7 +119,7 @@ func (q *scheduler) next() *Stream {
 	return l.turns.head
 }
 
-// sent ends the turn of s, which next returned and which has more to send.
+// sent ends the turn of s, which next returned and which has sent a frame.
 func (q *scheduler) sent(s *Stream) {
 	l := &q.levels[s.priority.urgency]
 	l.other = s.list == &l.turns

@@ -7,7 +7,8 @@ import "github.com/h2loop/h2loop/frames"
 type outbox struct {
 	frames.Batch
 	releases []Releaser
-	number   uint64
+	number   uint64 // of the batch, among those of its connection; see batchNumber
+	answers  int    // control frames the peer made us send
 }
 
 func (c *Conn) outbox() *outbox {
@@ -15,6 +16,14 @@ func (c *Conn) outbox() *outbox {
 		c.out = c.shared.getOutbox()
 	}
 	return c.out
+}
+
+// outLen returns the octets that are to be written.
+func (c *Conn) outLen() int {
+	if c.out == nil {
+		return 0
+	}
+	return c.out.Len()
 }
 
 // WriteHeaders sends a header section: an interim one if status is below 200,
@@ -42,17 +51,28 @@ func (c *Conn) WriteHeaders(s *Stream, status int, fields []Field, end bool) err
 	return nil
 }
 
-// Reset ends s at once with RST_STREAM.
-func (c *Conn) Reset(s *Stream, code frames.ErrCode) { c.resetStream(s.id, code, ErrReset) }
+// Reset ends s at once with RST_STREAM. It does nothing if s has closed.
+func (c *Conn) Reset(s *Stream, code frames.ErrCode) {
+	if c.streams.get(s.id) == s {
+		c.resetStream(s.id, code, ErrReset)
+	}
+}
 
 // resetStream sends RST_STREAM, on a stream that is open or was.
 func (c *Conn) resetStream(id frames.StreamID, code frames.ErrCode, err error) {
 	if c.life >= lifeDrained {
 		return
 	}
+	s := c.streams.get(id)
+	if s != nil && s.state == stateClosed {
+		// Both sides have ended it: only the application is not told yet.
+		c.closed.addEnded(id)
+		c.closeStream(s, nil)
+		return
+	}
 	o := c.outbox()
 	o.Scratch = frames.AppendRSTStream(o.Scratch, frames.RSTStream{StreamID: id, Code: code})
-	if s := c.streams.get(id); s != nil {
+	if s != nil {
 		c.closed.addReset(id)
 		c.closeStream(s, err)
 	}
@@ -130,12 +150,15 @@ func (c *Conn) sendEnd(s *Stream) {
 // least of both windows, the peer's frame size and the room left this turn,
 // and over TLS what fills the record. It is the one place that decides this.
 func (c *Conn) capacity(s *Stream, want int) int {
-	n := min(want, s.sendWindow.avail(), c.sendWindow.avail(), int(c.peer.maxFrameSize), max(c.room, 0))
+	limit := int(c.peer.maxFrameSize)
+	n := min(want, s.sendWindow.avail(), c.sendWindow.avail(), limit, max(c.room-frames.HeaderLen, 0))
 	if c.record == 0 || n == 0 {
 		return n
 	}
-	space := c.record - c.outbox().Len()%c.record - frames.HeaderLen
-	if space < c.record/16 {
+	space := c.record - c.outLen()%c.record - frames.HeaderLen
+	// A frame as small as what is left of the record is a waste, if the next
+	// record can be filled as well.
+	if space <= 0 || space < c.record/16 && space+c.record <= limit {
 		space += c.record
 	}
 	return min(n, space)
@@ -159,14 +182,13 @@ func (c *Conn) SetRoom(n int) { c.room = n }
 // Fill cuts DATA frames from the bodies that wait, in the order of RFC 9218,
 // as far as windows and room allow.
 func (c *Conn) Fill() {
-	if len(c.lame) > 0 {
-		c.endLame()
-	}
-	for c.room > 0 && !c.sched.empty() && c.sendWindow > 0 {
+	c.endLame() // RST_STREAM does not wait behind DATA
+	for c.room > frames.HeaderLen && !c.sched.empty() && c.sendWindow > 0 {
 		if !c.sendFrom(c.sched.next()) {
-			return
+			break
 		}
 	}
+	c.endLame()
 }
 
 // maxFrameSegments is what one frame can add to a batch: its header behind
@@ -177,9 +199,12 @@ const maxFrameSegments = 3
 // batch is full.
 func (c *Conn) sendFrom(s *Stream) bool {
 	b := &s.body
+	if s.sendWindow.avail() == 0 { // SETTINGS took it away
+		c.unschedule(s)
+		return true
+	}
 	if b.at == len(b.regions) {
-		o := c.outbox()
-		if b.lentIn == o.number && o.number != 0 {
+		if c.out != nil && c.out.number != 0 && b.lentIn == c.out.number {
 			// What the source last lent is in this very batch.
 			c.unschedule(s)
 			c.parked.pushBack(s)
@@ -190,15 +215,7 @@ func (c *Conn) sendFrom(s *Stream) bool {
 		}
 	}
 	n := c.capacity(s, len(b.regions[b.at].p))
-	if n == 0 {
-		if s.sendWindow.avail() > 0 {
-			return false
-		}
-		c.unschedule(s)
-		return true
-	}
-	o := c.outbox()
-	if o.NumSegments()+maxFrameSegments > frames.MaxSegments {
+	if n == 0 || c.out != nil && c.out.NumSegments()+maxFrameSegments > frames.MaxSegments {
 		return false
 	}
 	r := &b.regions[b.at]
@@ -206,10 +223,12 @@ func (c *Conn) sendFrom(s *Stream) bool {
 	r.p = r.p[n:]
 	done := len(r.p) == 0
 	last := done && b.at+1 == len(b.regions) && b.source == nil && b.end
-	c.sendData(s, p, last && len(b.trailers) == 0, n <= copyLimit)
-	if b.source != nil {
+	copied := n <= copyLimit
+	c.sendData(s, p, last && len(b.trailers) == 0, copied)
+	if b.source != nil && !copied {
 		b.lentIn = c.batchNumber()
 	}
+	c.sched.sent(s)
 	if done {
 		c.release(r.rel)
 		b.pop()
@@ -221,8 +240,6 @@ func (c *Conn) sendFrom(s *Stream) bool {
 		c.ended(s)
 	case !b.pending() || s.sendWindow.avail() == 0:
 		c.unschedule(s)
-	default:
-		c.sched.sent(s)
 	}
 	return true
 }
@@ -232,7 +249,7 @@ func (c *Conn) sendFrom(s *Stream) bool {
 func (c *Conn) pull(s *Stream) bool {
 	b := &s.body
 	c.filling = s
-	p, end, err := b.source.Pull(min(s.sendWindow.avail(), c.sendWindow.avail(), c.room))
+	p, end, err := b.source.Pull(min(s.sendWindow.avail(), c.sendWindow.avail(), c.room-frames.HeaderLen))
 	if c.filling != s {
 		return false // reset from within
 	}

@@ -73,7 +73,7 @@ func (sh *Shared) getOutbox() *outbox {
 
 func (sh *Shared) putOutbox(o *outbox) {
 	o.Reset()
-	o.number = 0
+	o.number, o.answers = 0, 0
 	clear(o.releases)
 	o.releases = o.releases[:0]
 	if len(sh.outboxes) < maxFreeOutboxes && cap(o.Scratch) <= maxKeptScratch {

@@ -52,8 +52,11 @@ type Stream struct {
 	prev, next *Stream
 }
 
-// maxKeptFields bounds the field slices that a free stream keeps.
-const maxKeptFields = 64
+// maxKeptFields and maxKeptRegions bound the slices that a free stream keeps.
+const (
+	maxKeptFields  = 64
+	maxKeptRegions = 64
+)
 
 // reset makes s as good as new, keeping the memory of its slices.
 func (s *Stream) reset() {
@@ -61,7 +64,9 @@ func (s *Stream) reset() {
 	*s = Stream{}
 	s.Request.Fields = keepFields(fields)
 	s.Request.Trailers = keepFields(trailers)
-	s.body.regions = regions[:0]
+	if cap(regions) <= maxKeptRegions {
+		s.body.regions = regions[:0]
+	}
 }
 
 func keepFields(f []Field) []Field {

@@ -38,7 +38,7 @@ func (w *sendWindow) take(n int) {
 // size - granted - unreturned octets have arrived and are not consumed yet.
 type recvWindow struct {
 	size       int32 // what the window is when nothing is outstanding
-	granted    int32 // octets the peer may still send
+	granted    int32 // octets the peer may still send; see Conn.earlyCredit
 	unreturned int32 // octets consumed here but not yet granted again
 }
 
@@ -47,7 +47,7 @@ func newRecvWindow(size int32) recvWindow { return recvWindow{size: size, grante
 // take spends n octets that arrived. It reports false, and leaves w alone, if
 // the peer has overrun the window.
 func (w *recvWindow) take(n uint32) bool {
-	if int64(n) > int64(w.granted) {
+	if n > 0 && int64(n) > int64(w.granted) {
 		return false
 	}
 	w.granted -= int32(n)
