@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -123,10 +124,8 @@ func parseSegment(text string, last bool) (segment, error) {
 }
 
 func (p *pattern) addName(name string) error {
-	for _, n := range p.names {
-		if n == name {
-			return fmt.Errorf("wildcard name %q is used twice", name)
-		}
+	if slices.Contains(p.names, name) {
+		return fmt.Errorf("wildcard name %q is used twice", name)
 	}
 	p.names = append(p.names, name)
 	return nil

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // The methods that are not like the others.
@@ -75,10 +76,8 @@ type Match[T any] struct {
 // found, or "".
 func (m *Match[T]) PathValue(name string) string {
 	if m.Found {
-		for i, n := range m.pattern.names {
-			if n == name {
-				return m.search.values[i]
-			}
+		if i := slices.Index(m.pattern.names, name); i >= 0 {
+			return m.search.values[i]
 		}
 	}
 	return ""

@@ -20,7 +20,7 @@ type children struct {
 
 // maxScan is the number of children up to which comparing each is faster than
 // a map: BenchmarkChildren.
-const maxScan = 12
+const maxScan = 16
 
 func (c *children) find(text string) *node {
 	if c.index != nil {
