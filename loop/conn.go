@@ -43,6 +43,10 @@ const (
 // sniffLimit is how many octets are looked at to tell protocols apart.
 const sniffLimit = 64
 
+// maxPiled bounds the answers that pile up for a peer which does not read:
+// acknowledgements, resets and header sections (CVE-2019-9512, 9515, 9517).
+const maxPiled = 256 << 10
+
 // A conn is one connection of a loop.
 type conn struct {
 	wire   wire
@@ -63,6 +67,7 @@ type conn struct {
 	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
 	batch     int32  // octets the next batch may have
 	lingered  int32
+	piled     int32         // octets written while gnet still held earlier ones
 	active    time.Duration // when octets last came, on the loop's clock
 	since     time.Duration // when the handshake, then the preface, was first waited for
 	timer     timer
@@ -292,6 +297,7 @@ func (c *conn) flushHTTP2() {
 	}
 	if h.HasPending() {
 		segs := h.Pending()
+		before := c.wire.buffered()
 		sent := 0
 		for _, s := range segs {
 			sent += len(s)
@@ -305,6 +311,9 @@ func (c *conn) flushHTTP2() {
 			return // closed within the write, and h2 with it
 		}
 		h.Flushed()
+		if c.isFlooded(before, sent) {
+			return
+		}
 		c.adapt(sent)
 	} else if c.bridge != nil {
 		c.writeRecords()
@@ -341,7 +350,7 @@ func (c *conn) widen() (full bool) {
 		c.h2.SetRoom(0)
 		return true
 	}
-	share := max(maxBatch/(len(c.loop.round)+1), minBatch)
+	share := max(maxBatch/max(c.loop.runnable, 1), minBatch)
 	c.h2.SetRoom(min(int(c.batch), share, room))
 	return false
 }
@@ -355,6 +364,22 @@ func (c *conn) adapt(n int) {
 	case n >= int(c.batch)/2:
 		c.batch = min(c.batch*2, maxBatch)
 	}
+}
+
+// isFlooded counts what was written on top of before octets that the peer has
+// not taken: answers to what it sends while it does not read. Above a bound it
+// closes the connection and reports true.
+func (c *conn) isFlooded(before, sent int) bool {
+	if before == 0 {
+		c.piled = 0
+		return false
+	}
+	if c.piled += int32(sent); c.piled <= maxPiled {
+		return false
+	}
+	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer makes us answer and does not read, connection closed")
+	c.wire.close()
+	return true
 }
 
 // seal encrypts segs and writes the records.
@@ -388,7 +413,9 @@ func (c *conn) block() {
 	}
 }
 
-// pump goes on with a connection that was blocked.
+// pump goes on with a connection that was blocked. It does so in the next round,
+// unless it is alone: many sockets drain at the same moment, and other events
+// are to be polled between.
 func (c *conn) pump() {
 	if !c.wire.isOpen() || !c.isBlocked {
 		return
@@ -403,6 +430,10 @@ func (c *conn) pump() {
 	}
 	c.isBlocked = false
 	c.setRoom()
+	if c.loop.runnable > 1 {
+		c.loop.pushReady(c)
+		return
+	}
 	c.flush()
 }
 

@@ -49,6 +49,10 @@ type eventLoop struct {
 	round   []*conn // the round being served
 	touched []*conn // have output that no flush of this turn will see
 
+	// runnable is about how many connections can send bulk now; they share
+	// the largest batch.
+	runnable int
+
 	nconns  atomic.Int32 // connections open, for the acceptors
 	joining atomic.Int32 // connections handed over and not open yet
 
@@ -181,12 +185,14 @@ func (l *eventLoop) contain(c *conn) {
 // serveRound gives each connection that has more to send one batch.
 func (l *eventLoop) serveRound() {
 	l.round, l.ready = l.ready, l.round[:0]
+	l.runnable = len(l.round)
 	for i, c := range l.round {
 		l.round[i] = nil
 		c.isReady = false
 		l.guarded(c, (*conn).flush)
 	}
 	l.round = l.round[:0]
+	l.runnable = len(l.ready)
 }
 
 // guarded calls f for c and contains its panic.
@@ -285,6 +291,7 @@ func (r *taskRunner) Run(context.Context) error {
 	l.tasks, l.writable = l.spare[:0], l.spareConn[:0]
 	l.executing = false
 	l.mu.Unlock()
+	l.runnable = len(writable) + len(l.ready)
 	for i, c := range writable {
 		writable[i] = nil
 		l.guarded(c, (*conn).pump)
@@ -293,6 +300,7 @@ func (r *taskRunner) Run(context.Context) error {
 		tasks[i] = nil
 		l.runTask(f)
 	}
+	l.runnable = len(l.ready)
 	l.endTurn()
 	l.spare, l.spareConn = tasks, writable
 	return nil
