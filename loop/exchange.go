@@ -66,6 +66,7 @@ func (l *exchangeList) put(x *Exchange) {
 		return
 	}
 	clear(x.fields)
+	x.match.Reset()
 	x.conn, x.path, x.query = nil, "", ""
 	x.fields = x.fields[:0]
 	x.answered, x.async = false, false
@@ -92,6 +93,8 @@ func (srv *Server) dispatch(x *Exchange) {
 // refuseRequest answers a request that no route takes.
 func refuseRequest(x *Exchange) {
 	switch m := &x.match; {
+	case m.ServerOptions:
+		x.AfterBody(serverOptions)
 	case m.Redirect != "":
 		x.AfterBody(redirect)
 	case m.Allow != "":
@@ -107,6 +110,10 @@ func redirect(x *Exchange) {
 	_ = x.SetHeader("location", x.match.Redirect)
 	_ = x.Send(x.match.RedirectStatus, nil)
 }
+
+// serverOptions answers OPTIONS *, which is about the server as a whole
+// (RFC 9110, Section 9.3.7).
+func serverOptions(x *Exchange) { _ = x.Send(200, nil) }
 
 func methodNotAllowed(x *Exchange) {
 	_ = x.SetHeader("allow", x.match.Allow)
