@@ -111,11 +111,16 @@ func (l *eventLoop) install() (err error) {
 func (l *eventLoop) stop() error {
 	l.mu.Lock()
 	l.closed = true
-	l.tasks, l.writable = nil, nil
 	l.mu.Unlock()
 	err := l.client.Stop()
 	l.watch.close()
 	l.bell.close()
+	// What was posted and not run finds its exchange over, and gives back what
+	// it holds.
+	for _, f := range l.tasks {
+		l.runTask(f)
+	}
+	l.tasks, l.writable = nil, nil
 	return err
 }
 

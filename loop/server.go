@@ -132,8 +132,8 @@ wait:
 	srv.closeListeners()
 	if failure == nil {
 		srv.drain(clock.C)
+		acceptors.Wait() // not on a loop that is dead, which opens nothing more
 	}
-	acceptors.Wait()
 	return errors.Join(failure, srv.stopLoops())
 }
 
