@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	serverCore = 0
+	loadCore   = 1
+)
+
+const (
+	// targetCPU is the server's CPU time in one run at scale 1: enough for
+	// the kernel's clock tick of 10 ms to be 0.5 % of it.
+	targetCPU = 2 * time.Second
+	// maxWall bounds runs in which h2load or the network is the slower one.
+	maxWall = 15 * time.Second
+	// runLimit is when a run at scale 1 counts as stuck.
+	runLimit = 90 * time.Second
+)
+
+// A runner measures servers, one at a time.
+type runner struct {
+	ground *ground
+	scale  float64
+	report *report
+}
+
+// all runs every workload on every server, the servers taking turns.
+func (r *runner) all(ctx context.Context, servers []*server, loads []workload, rounds int) error {
+	for _, w := range loads {
+		n := map[*server]int{} // requests of a run, fixed in the first round
+		for round := range rounds {
+			order := slices.Clone(servers)
+			if round%2 == 1 {
+				slices.Reverse(order) // so that nobody always follows the same one
+			}
+			for _, s := range order {
+				m, err := r.measure(ctx, s, w, n[s])
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err != nil {
+					fmt.Printf("%-24s %-8s round %d: %v\n", w.name, s.name, round+1, err)
+				} else {
+					n[s] = m.Requests
+					fmt.Printf("%-24s %-8s round %d: %s\n", w.name, s.name, round+1, m.line(w))
+				}
+				r.report.add(s, w, m, err)
+			}
+		}
+	}
+	return nil
+}
+
+// measure starts a server, sees it serve w, loads it with n requests and ends
+// it. With n of 0 it finds out how many requests cost targetCPU.
+func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (measurement, error) {
+	p, port, err := startServer(ctx, r.ground, s, w.tls)
+	if err != nil {
+		return measurement{}, err
+	}
+	defer p.stop()
+	if err := check(ctx, r.ground, w, port); err != nil {
+		return measurement{}, err
+	}
+	if n == 0 {
+		n, err = r.calibrate(ctx, p, w, port)
+	} else {
+		_, _, err = r.load(ctx, p, w, port, w.batch(n/20)) // warm it up
+	}
+	if err != nil {
+		return measurement{}, err
+	}
+	result, cpu, err := r.load(ctx, p, w, port, n)
+	if err != nil {
+		return measurement{}, err
+	}
+	if want := int64(result.OK) * int64(w.size); !w.upload && result.Data < want {
+		return measurement{}, fmt.Errorf("%d octets of body received, not %d", result.Data, want)
+	}
+	rss, err := p.peakRSS()
+	if err != nil {
+		return measurement{}, err
+	}
+	if result.OK == 0 || cpu == 0 {
+		return measurement{}, fmt.Errorf("%d requests answered in %v of CPU: nothing to divide", result.OK, cpu)
+	}
+	return newMeasurement(w, result, cpu, rss), nil
+}
+
+// load runs h2load once and returns the server's CPU time beside its report.
+func (r *runner) load(ctx context.Context, p *process, w workload, port, n int) (loadResult, time.Duration, error) {
+	before, err := p.cpu()
+	if err != nil {
+		return loadResult{}, 0, err
+	}
+	limit := time.Duration(max(1, r.scale) * float64(runLimit))
+	result, err := runH2load(ctx, w.args(r.ground, port, n), limit)
+	if err != nil {
+		return loadResult{}, 0, err
+	}
+	after, err := p.cpu()
+	return result, after - before, err
+}
+
+// calibrate returns the number of requests that cost the server targetCPU.
+// It warms the server up, too.
+func (r *runner) calibrate(ctx context.Context, p *process, w workload, port int) (int, error) {
+	const enough = targetCPU / 8
+	for n := w.batch(1); ; n = w.batch(4 * n) {
+		began := time.Now()
+		_, cpu, err := r.load(ctx, p, w, port, n)
+		if err != nil {
+			return 0, err
+		}
+		wall := time.Since(began)
+		if cpu < enough && wall < maxWall/4 {
+			continue
+		}
+		factor := float64(maxWall) / float64(wall)
+		if cpu > 0 {
+			factor = min(factor, float64(targetCPU)/float64(cpu))
+		}
+		return w.batch(int(r.scale * factor * float64(n))), nil
+	}
+}
+
+// batch rounds n up so that every stream of every client gets as many
+// requests as the others.
+func (w workload) batch(n int) int {
+	whole := w.clients * w.streams
+	return max(1, (n+whole-1)/whole) * whole
+}
+
+// startServer starts s on core 0 and waits until it accepts connections.
+func startServer(ctx context.Context, g *ground, s *server, tls bool) (*process, int, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, 0, err
+	}
+	argv, err := s.command(g, tls, port)
+	if err != nil {
+		return nil, 0, err
+	}
+	p, err := start(serverCore, argv, s.environ)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := p.awaitPort(ctx, port); err != nil {
+		p.stop()
+		return nil, 0, fmt.Errorf("%s: %w\n%s", s.name, err, p.output.b)
+	}
+	return p, port, nil
+}
+
+// freePort returns a port of 127.0.0.1 that nobody listens on.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (p *process) awaitPort(ctx context.Context, port int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("ended at once: %w", p.err)
+		case <-ctx.Done():
+			return errors.Join(errors.New("does not listen"), context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
