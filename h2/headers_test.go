@@ -13,6 +13,7 @@ import (
 func headerFrames(id frames.StreamID, end bool, block []byte, cuts ...int) (b []byte) {
 	at := 0
 	for i, cut := range append(cuts, len(block)) {
+		cut = min(cut, len(block))
 		last := i == len(cuts)
 		if i == 0 {
 			b = frames.AppendHeaders(b, frames.Headers{StreamID: id, Fragment: block[at:cut], EndStream: end, EndHeaders: last})
