@@ -28,6 +28,7 @@ type jobs struct {
 	queue   []job
 	at      int // queue[:at] has been taken
 	running int // workers
+	load    int // jobs that wait or run
 	closed  bool
 }
 
@@ -45,7 +46,7 @@ func newJobs(workers, bound int) (*jobs, error) {
 func (q *jobs) add(j job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running == q.workers && len(q.queue)-q.at >= q.bound {
+	if q.load >= q.workers+q.bound {
 		return errBusy
 	}
 	return q.push(j)
@@ -76,20 +77,23 @@ func (q *jobs) push(j job) error {
 		q.queue, q.at = q.queue[:n], 0
 	}
 	q.queue = append(q.queue, j)
+	q.load++
 	return nil
 }
 
 // runAll runs jobs until none waits.
 func (q *jobs) runAll() {
-	for j := q.next(); j != nil; j = q.next() {
+	for j := q.next(0); j != nil; j = q.next(1) {
 		j.run()
 	}
 }
 
-// next takes the first job; without one, the worker that asks is done.
-func (q *jobs) next() job {
+// next takes the first job, after so many are done; without one, the worker
+// that asks goes.
+func (q *jobs) next(done int) job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.load -= done
 	if q.at == len(q.queue) {
 		q.running--
 		q.queue, q.at = q.queue[:0], 0

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,6 +79,7 @@ func newClient() *http.Client {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Client{
 		Transport:     &http.Transport{Protocols: protocols, DisableCompression: true},
+		Timeout:       4 * long, // a test that hangs should say where
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -214,4 +217,28 @@ func (s *site) locationPath(r reply) string {
 		s.t.Fatalf("Location %q leads elsewhere", r.Header.Get("Location"))
 	}
 	return u.EscapedPath()
+}
+
+// A connKeeper knows the connections it has dialled.
+type connKeeper struct {
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (k *connKeeper) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		k.mu.Lock()
+		k.conns = append(k.conns, c)
+		k.mu.Unlock()
+	}
+	return c, err
+}
+
+func (k *connKeeper) closeAll() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.conns {
+		c.Close()
+	}
 }
