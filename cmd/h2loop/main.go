@@ -1,0 +1,178 @@
+// Command h2loop serves HTTP/2: a directory, or a page about itself.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/loop"
+	"github.com/h2loop/h2loop/loop/files"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main; it returns the exit status.
+func run(args []string, stdout io.Writer, stderr *os.File) int {
+	opts, err := parseFlags(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "h2loop: %v (h2loop --help tells more)\n", err)
+		return 1
+	case opts.version:
+		fmt.Fprintln(stdout, readVersion())
+		return 0
+	}
+	if err := serve(opts, newLogger(stderr, opts.level)); err != nil {
+		fmt.Fprintln(stderr, "h2loop:", plain(err))
+		return 1
+	}
+	return 0
+}
+
+// serve serves until a signal ends it.
+func serve(opts options, log zerolog.Logger) error {
+	cfg := loop.Config{Loops: opts.loops, Logger: &log}
+	var dir *files.Files
+	if opts.dir != "" {
+		var err error
+		if dir, err = files.New(opts.dir, files.Options{Logger: &log}); err != nil {
+			return err
+		}
+		defer dir.Close()
+	}
+	cert, err := opts.certificate()
+	if err != nil {
+		return err
+	}
+	tlsConfig := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	for _, addr := range opts.listen {
+		cfg.Listeners = append(cfg.Listeners, listenerFor(addr, tlsConfig))
+	}
+	for _, addr := range opts.cleartext {
+		cfg.Listeners = append(cfg.Listeners, listenerFor(addr, nil))
+	}
+	srv, err := loop.New(cfg)
+	if err != nil {
+		return err
+	}
+	routes := &routeList{srv: srv}
+	if dir != nil {
+		srv.Handle("/{path...}", dir.Handler("path"))
+	} else if err := addSite(routes); err != nil {
+		return err
+	}
+	if opts.bench {
+		addBench(routes)
+	}
+	ctx, stop := endOnSignal(log)
+	defer stop()
+	if opts.cert == "" && len(opts.listen) > 0 {
+		log.Info().Str("sha256", fingerprint(cert)).Strs("names", namesOf(cert.Leaf)).
+			Msg("made a certificate for development: clients do not trust it (curl needs -k)")
+	}
+	log.Info().Str("version", readVersion()).Str("directory", opts.dir).
+		Strs("urls", urls(cfg.Listeners, srv.Addrs())).Msg("serving")
+	if err := srv.Run(ctx); err != nil {
+		return err
+	}
+	log.Info().Msg("ended")
+	return nil
+}
+
+// endOnSignal returns a context that ends at the first SIGTERM or SIGINT; the
+// second ends the process.
+func endOnSignal(log zerolog.Logger) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		s := <-signals
+		log.Info().Stringer("signal", s).Msg("draining: open requests may end; a second signal ends the process")
+		cancel()
+		s = <-signals
+		log.Warn().Stringer("signal", s).Msg("ended at once")
+		os.Exit(1)
+	}()
+	return ctx, cancel
+}
+
+// unixPrefix begins the address of a unix socket.
+const unixPrefix = "unix:"
+
+// listenerFor describes the listener at addr.
+func listenerFor(addr string, tlsConfig *tls.Config) loop.Listener {
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		removeStale(path)
+		return loop.Listener{Network: "unix", Address: path, TLS: tlsConfig}
+	}
+	return loop.Listener{Address: addr, TLS: tlsConfig}
+}
+
+// removeStale removes the unix socket of a server that is gone.
+func removeStale(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		_ = c.Close()
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+	}
+}
+
+// urls returns where to find the server.
+func urls(listeners []loop.Listener, addrs []net.Addr) []string {
+	out := make([]string, len(addrs))
+	for i, addr := range addrs {
+		scheme := "http"
+		if listeners[i].TLS != nil {
+			scheme = "https"
+		}
+		switch a := addr.(type) {
+		case *net.TCPAddr:
+			host := a.String()
+			if a.IP.IsUnspecified() {
+				host = fmt.Sprintf("localhost:%d", a.Port)
+			}
+			out[i] = scheme + "://" + host + "/"
+		default:
+			out[i] = unixPrefix + addr.String() + " (" + scheme + ")"
+		}
+	}
+	return out
+}
+
+// plain says in plain words why the server did not start, or ended.
+func plain(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "listen" && op.Addr != nil {
+		var errno syscall.Errno
+		if errors.As(op.Err, &errno) {
+			return fmt.Sprintf("cannot listen on %s: %v", op.Addr, errno)
+		}
+		return fmt.Sprintf("cannot listen on %s: %v", op.Addr, op.Err)
+	}
+	text := err.Error()
+	for _, prefix := range []string{"loop: ", "files: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
+}

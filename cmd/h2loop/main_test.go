@@ -1,0 +1,440 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// both are listeners whose ports are free.
+var both = []string{"--listen", "127.0.0.1:0", "--listen-cleartext", "127.0.0.1:0"}
+
+func TestHelp(t *testing.T) {
+	for _, flag := range []string{"--help", "-help", "-h"} {
+		stdout, stderr, status := runOnce(t, flag)
+		if status != 0 || stdout != usage || stderr != "" {
+			t.Errorf("%s: status %d, stderr %q, or another text", flag, status, stderr)
+		}
+	}
+	for _, flag := range []string{
+		"--listen", "--listen-cleartext", "--cert", "--key", "--loops", "--bench", "--log-level", "--version", "--help",
+	} {
+		if !strings.Contains(usage, "\n  "+flag+" ") {
+			t.Errorf("the help does not tell of %s", flag)
+		}
+	}
+	for line := range strings.Lines(usage) {
+		if len(line) > 81 {
+			t.Errorf("the help has a line of %d columns: %q", len(line)-1, line)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	stdout, _, status := runOnce(t, "--version")
+	if ok, _ := regexp.MatchString(`^h2loop \S+ \(commit \S+, go1\.\S+, linux/\S+\)\n$`, stdout); !ok || status != 0 {
+		t.Errorf("status %d, %q", status, stdout)
+	}
+}
+
+// TestErrors wants status 1 and one line that says what is wrong.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writeCertificate(t, dir)
+	_, otherKey := writeCertificate(t, t.TempDir())
+	garbage := filepath.Join(dir, "garbage")
+	if err := os.WriteFile(garbage, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	missing := filepath.Join(dir, "missing")
+
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--nonsense"}, []string{"unknown flag --nonsense", "--help"}},
+		{[]string{"public", "--nonsense"}, []string{"unknown flag --nonsense"}},
+		{[]string{"--loops", "many"}, []string{"many", "--loops"}},
+		{[]string{"--loops", "-1"}, []string{"--loops", "negative"}},
+		{[]string{"--loops"}, []string{"--loops"}},
+		{[]string{"--log-level", "loud"}, []string{"--log-level", "loud", "debug"}},
+		{[]string{"one", "two"}, []string{"one two"}},
+		{[]string{""}, []string{"directory"}},
+		{[]string{"--listen", "", "--listen-cleartext", ""}, []string{"nowhere to serve"}},
+		{[]string{"--cert", cert}, []string{"--cert needs --key"}},
+		{[]string{"--key", key}, []string{"--key needs --cert"}},
+		{[]string{"--cert", missing, "--key", key}, []string{"--cert", missing, "no such file"}},
+		{[]string{"--cert", cert, "--key", missing}, []string{"--key", missing, "no such file"}},
+		{[]string{"--cert", cert, "--key", dir}, []string{"--key", dir, "is a directory"}},
+		{[]string{"--cert", cert, "--key", garbage}, []string{garbage, "failed to find"}},
+		{[]string{"--cert", cert, "--key", otherKey}, []string{otherKey, "does not match"}},
+		{append(both, missing), []string{missing, "no such file"}},
+		{append(both, garbage), []string{garbage, "not a directory"}},
+		{[]string{"--listen", taken.Addr().String()}, []string{"cannot listen on " + taken.Addr().String(), "in use"}},
+		{[]string{"--listen", "", "--listen-cleartext", taken.Addr().String()}, []string{taken.Addr().String(), "in use"}},
+		{[]string{"--listen", "127.0.0.1:99999"}, []string{"99999"}},
+		{[]string{"--listen", "", "--listen-cleartext", "unix:" + missing + "/socket"}, []string{missing, "no such file"}},
+	} {
+		stdout, stderr, status := runOnce(t, tt.args...)
+		if status != 1 || stdout != "" {
+			t.Errorf("h2loop %q: status %d, stdout %q, want 1 and nothing", tt.args, status, stdout)
+		}
+		if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "h2loop: ") {
+			t.Errorf("h2loop %q: want one line, got %q", tt.args, stderr)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("h2loop %q: %q does not say %q", tt.args, stderr, want)
+			}
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	opts, err := parseFlags([]string{"--listen", ":1", "dir", "--listen", "unix:/s", "--listen-cleartext=", "--loops=3", "--bench"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(opts.listen, []string{":1", "unix:/s"}) || len(opts.cleartext) != 0 ||
+		opts.dir != "dir" || opts.loops != 3 || !opts.bench {
+		t.Errorf("%+v", opts)
+	}
+	opts, err = parseFlags([]string{"--", "--bench"})
+	if err != nil || opts.dir != "--bench" || opts.bench {
+		t.Errorf("behind --: %+v, %v", opts, err)
+	}
+	opts, err = parseFlags(nil)
+	if err != nil || !slices.Equal(opts.listen, []string{":8443"}) || !slices.Equal(opts.cleartext, []string{":8080"}) {
+		t.Errorf("defaults: %+v, %v", opts, err)
+	}
+}
+
+func TestPage(t *testing.T) {
+	p := start(t, both...)
+	c := newClient(nil)
+	for i, base := range p.urls {
+		if want := []string{"https://127.0.0.1:", "http://127.0.0.1:"}[i]; !strings.HasPrefix(base, want) {
+			t.Fatalf("address %d is %s, want %s", i, base, want)
+		}
+		resp, body := get(t, c, base)
+		if resp.StatusCode != 200 || !strings.Contains(body, "<title>h2loop") {
+			t.Errorf("%s: status %d, %d octets", base, resp.StatusCode, len(body))
+		}
+		for _, m := range regexp.MustCompile(`(?:src|href)="(/[^"]*)"`).FindAllStringSubmatch(body, -1) {
+			if resp, _ := get(t, c, strings.TrimSuffix(base, "/")+m[1]); resp.StatusCode != 200 {
+				t.Errorf("the page leads to %s, which is %d", m[1], resp.StatusCode)
+			} else if kind := resp.Header.Get("Content-Type"); kind == "" {
+				t.Errorf("%s has no content type", m[1])
+			}
+		}
+		if resp, _ := get(t, c, base, "If-None-Match", resp.Header.Get("ETag")); resp.StatusCode != 304 {
+			t.Errorf("%s, known already: status %d, want 304", base, resp.StatusCode)
+		}
+		if resp, _ := get(t, c, base+"missing"); resp.StatusCode != 404 {
+			t.Errorf("%smissing: status %d, want 404", base, resp.StatusCode)
+		}
+		var info connection
+		_, body = get(t, c, base+"connection")
+		if err := json.Unmarshal([]byte(body), &info); err != nil {
+			t.Fatalf("%sconnection: %v", base, err)
+		}
+		if info.Protocol != "HTTP/2" || info.Scheme+"://" != base[:strings.Index(base, "//")+2] || (info.TLS != nil) != (i == 0) {
+			t.Errorf("%sconnection: %+v", base, info)
+		}
+		for _, r := range info.Routes {
+			if resp, _ := get(t, c, strings.TrimSuffix(base, "/")+r.Path); resp.StatusCode != 200 {
+				t.Errorf("route %s is told of, and is %d", r.Path, resp.StatusCode)
+			}
+		}
+		if _, body := get(t, c, base+"headers?a=b", "X-Odd", "value"); !strings.Contains(body, "x-odd: value\n") ||
+			!strings.Contains(body, ":path: /headers?a=b\n") {
+			t.Errorf("%sheaders: %q", base, body)
+		}
+		if resp, _ := get(t, c, base+"bench/hello"); resp.StatusCode != 404 {
+			t.Errorf("without --bench, /bench/hello is %d", resp.StatusCode)
+		}
+	}
+}
+
+func TestBench(t *testing.T) {
+	p := start(t, append(both, "--bench", "--loops", "1")...)
+	c := newClient(nil)
+	for _, base := range p.urls {
+		for path, want := range map[string]int{"hello": 13, "1k": 1 << 10, "64k": 64 << 10, "10m": 10 << 20, "204": 0} {
+			resp, body := get(t, c, base+"bench/"+path)
+			status := 200
+			if path == "204" {
+				status = 204
+			}
+			if resp.StatusCode != status || len(body) != want {
+				t.Errorf("/bench/%s: %d, %d octets, want %d, %d", path, resp.StatusCode, len(body), status, want)
+			}
+		}
+		for _, n := range []int{0, 1, 100_000, 5_000_000} {
+			resp, err := c.Post(base+"bench/upload", "application/octet-stream", io.LimitReader(rand.Reader, int64(n)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || string(body) != strconv.Itoa(n) {
+				t.Errorf("upload of %d octets: %q, %v", n, body, err)
+			}
+		}
+	}
+}
+
+func TestDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("<p>mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, append([]string{dir, "--bench"}, both...)...)
+	c := newClient(nil)
+	for _, base := range p.urls {
+		if resp, body := get(t, c, base); body != "<p>mine" || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %d %q", base, resp.StatusCode, body)
+		}
+		if resp, _ := get(t, c, base+"connection"); resp.StatusCode != 404 {
+			t.Errorf("%sconnection: %d, and there is no such file", base, resp.StatusCode)
+		}
+		if _, body := get(t, c, base+"bench/hello"); body != "Hello, World!" {
+			t.Errorf("%sbench/hello: %q", base, body)
+		}
+		resp, err := c.Post(base, "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("POST: %d, Allow %q", resp.StatusCode, resp.Header.Get("Allow"))
+		}
+	}
+}
+
+// TestUnixSocket also has a socket in the way that nobody listens on.
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Skipf("no unix sockets here: %v", err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+	p := start(t, "--listen", "", "--listen-cleartext", "unix:"+path)
+	if resp, _ := get(t, unixClient(path), "http://localhost/hello"); resp.StatusCode != 200 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	if _, stderr, status := runOnce(t, "--listen", "", "--listen-cleartext", "unix:"+path); status != 1 || !strings.Contains(stderr, "in use") {
+		t.Errorf("a second server on the same socket: status %d, %q", status, stderr)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the socket was left behind")
+	}
+}
+
+// TestDevCertificate trusts the certificate made for development, and then has
+// each of its names checked.
+func TestDevCertificate(t *testing.T) {
+	p := start(t, both...)
+	resp, _ := get(t, newClient(nil), p.urls[0])
+	leaf := resp.TLS.PeerCertificates[0]
+	if resp.TLS.NegotiatedProtocol != "h2" {
+		t.Errorf("ALPN chose %q", resp.TLS.NegotiatedProtocol)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil && isHostname(host) {
+		names = append(names, host)
+	}
+	for _, name := range names {
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+			t.Errorf("for %s: %v", name, err)
+		}
+	}
+	if got := fmt.Sprintf("%X", sha256.Sum256(leaf.Raw)); got != strings.ReplaceAll(p.cert, ":", "") {
+		t.Errorf("the fingerprint is %s, the log says %s", got, p.cert)
+	}
+	if resp, _ := get(t, newClient(roots), p.urls[0]); resp.StatusCode != 200 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+func TestOwnCertificate(t *testing.T) {
+	cert, key := writeCertificate(t, t.TempDir())
+	p := start(t, append(both, "--cert", cert, "--key", key)...)
+	certPEM, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	if resp, _ := get(t, newClient(roots), p.urls[0]); resp.StatusCode != 200 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	if p.cert != "" {
+		t.Error("a certificate was made though one was given")
+	}
+}
+
+// TestDrain stops the server in the middle of a download.
+func TestDrain(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		dir := t.TempDir()
+		want := writeBigFile(t, dir)
+		p := start(t, append(both, dir)...)
+		var bodies []io.ReadCloser
+		for _, base := range p.urls {
+			resp, err := newClient(nil).Get(base + "big")
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies = append(bodies, resp.Body)
+		}
+		p.signal(sig)
+		p.waitFor("draining")
+		for i, base := range p.urls {
+			waitRefused(t, base)
+			h := sha256.New()
+			if _, err := io.Copy(h, bodies[i]); err != nil {
+				t.Errorf("%v, %s: the download was cut off: %v", sig, base, err)
+			}
+			if [sha256.Size]byte(h.Sum(nil)) != want {
+				t.Errorf("%v, %s: the download is not what the file is", sig, base)
+			}
+			bodies[i].Close()
+		}
+		if status := p.wait(); status != 0 {
+			t.Errorf("%v: exit status %d, want 0", sig, status)
+		}
+	}
+}
+
+// TestSecondSignal does not wait for the download.
+func TestSecondSignal(t *testing.T) {
+	dir := t.TempDir()
+	writeBigFile(t, dir)
+	p := start(t, append(both, dir)...)
+	resp, err := newClient(nil).Get(p.urls[1] + "big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	p.signal(syscall.SIGTERM)
+	p.waitFor("draining")
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Error("the download ended in order")
+	}
+}
+
+func TestCurl(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not installed")
+	}
+	features, err := exec.Command(curl, "--version").Output()
+	if err != nil || !strings.Contains(string(features), "HTTP2") {
+		t.Skip("this curl does not speak HTTP/2")
+	}
+	p := start(t, append(both, "--bench")...)
+	for _, args := range [][]string{
+		{"-k", p.urls[0] + "hello"},
+		{"--http2-prior-knowledge", p.urls[1] + "hello"},
+	} {
+		args = append([]string{"-sS", "--max-time", "60", "-w", "%{http_version} %{http_code}"}, args...)
+		if out, err := exec.Command(curl, args...).CombinedOutput(); err != nil || string(out) != "Hello, World!\n2 200" {
+			t.Errorf("curl %q: %v\n%s", args, err, out)
+		}
+	}
+	big := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(big, make([]byte, 3_000_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(curl, "-sSk", "--max-time", "60", "--data-binary", "@"+big, p.urls[0]+"bench/upload").CombinedOutput()
+	if err != nil || string(out) != "3000000" {
+		t.Errorf("curl upload: %v\n%s", err, out)
+	}
+}
+
+// writeCertificate writes a certificate and its key as PEM files.
+func writeCertificate(t *testing.T, dir string) (certFile, keyFile string) {
+	t.Helper()
+	cert, err := newDevCertificate(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+// writeBigFile writes a file that no window and no socket holds.
+func writeBigFile(t *testing.T, dir string) [sha256.Size]byte {
+	t.Helper()
+	body := make([]byte, 64<<20)
+	_, _ = rand.Read(body)
+	if err := os.WriteFile(filepath.Join(dir, "big"), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(body)
+}
+
+// waitRefused waits until nobody listens there any more.
+func waitRefused(t *testing.T, base string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, base, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(long); ; time.Sleep(time.Millisecond) {
+		c, err := net.Dial("tcp", req.URL.Host)
+		if err != nil {
+			return
+		}
+		c.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("new connections are still taken")
+		}
+	}
+}
