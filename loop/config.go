@@ -70,6 +70,11 @@ type Config struct {
 	// is over. Default 64 KiB.
 	MaxHandshakeBytes int
 
+	// MaxHeldOutput is how many octets of output the process may hold in
+	// memory for sockets that do not take them, about: as it is used up,
+	// connections send in smaller pieces. Default 64 MiB.
+	MaxHeldOutput int
+
 	// SendLowWater is TCP_NOTSENT_LOWAT, in octets: how much the kernel may
 	// hold unsent before a socket counts as full. More is cheaper for bulk;
 	// less lets an urgent answer pass sooner. Default 1 MiB; negative leaves
@@ -82,6 +87,7 @@ const (
 	defaultIdleTimeout      = 120 * time.Second
 	defaultDrainTimeout     = 30 * time.Second
 	defaultMaxBufferedBody  = 1 << 20
+	defaultMaxHeldOutput    = 64 << 20
 	defaultSendLowWater     = 1 << 20
 )
 
@@ -122,6 +128,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxBufferedBody <= 0 {
 		cfg.MaxBufferedBody = defaultMaxBufferedBody
+	}
+	if cfg.MaxHeldOutput <= 0 {
+		cfg.MaxHeldOutput = defaultMaxHeldOutput
 	}
 	if cfg.SendLowWater == 0 {
 		cfg.SendLowWater = defaultSendLowWater

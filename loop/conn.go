@@ -30,6 +30,9 @@ const (
 const (
 	minBatch = 64 << 10
 	maxBatch = 1 << 20
+
+	// leastBatch is what a batch may have when the memory for output is used up.
+	leastBatch = 16 << 10
 )
 
 // Linger bounds: how long, and how much, to listen to a peer after the last
@@ -68,6 +71,7 @@ type conn struct {
 	batch     int32  // octets the next batch may have
 	lingered  int32
 	piled     int32         // octets written while gnet still held earlier ones
+	held      int32         // octets that gnet holds, as counted in loop.held
 	active    time.Duration // when octets last came, on the loop's clock
 	since     time.Duration // when the handshake, then the preface, was first waited for
 	timer     timer
@@ -133,6 +137,7 @@ func (c *conn) onClose(error) {
 	l := c.loop
 	fd := c.wire.fd
 	c.wire.drop()
+	c.countHeld()
 	l.nconns.Add(-1)
 	l.conns.remove(c)
 	l.wheel.stop(&c.timer)
@@ -267,7 +272,7 @@ func (c *conn) setRoom() {
 		c.h2.SetRoom(0)
 		return
 	}
-	c.h2.SetRoom(minBatch)
+	c.h2.SetRoom(min(minBatch, c.loop.allowance()))
 }
 
 // flush sends what c has to send: one batch, in one write. It is the only way
@@ -321,6 +326,7 @@ func (c *conn) flushHTTP2() {
 	if !c.wire.isOpen() {
 		return
 	}
+	c.countHeld()
 	if h.Finished() && !h.HasPending() {
 		c.finish()
 	}
@@ -341,8 +347,9 @@ func (c *conn) widen() (full bool) {
 		c.h2.SetRoom(0)
 		return true
 	}
+	allowance := c.loop.allowance()
 	if c.batch <= minBatch || !c.ln.isTCP {
-		c.h2.SetRoom(minBatch)
+		c.h2.SetRoom(min(minBatch, allowance))
 		return false
 	}
 	room, enough := c.wire.room(max(c.loop.srv.cfg.SendLowWater, 0))
@@ -351,8 +358,24 @@ func (c *conn) widen() (full bool) {
 		return true
 	}
 	share := max(maxBatch/max(c.loop.runnable, 1), minBatch)
-	c.h2.SetRoom(min(int(c.batch), share, room))
+	c.h2.SetRoom(min(int(c.batch), share, room, allowance))
 	return false
+}
+
+// countHeld brings up to date what the loop knows of octets that gnet holds.
+func (c *conn) countHeld() {
+	n := int32(c.wire.buffered())
+	c.loop.held += int(n - c.held)
+	c.held = n
+}
+
+// allowance returns how much DATA a batch may have for the sake of memory: an
+// eighth of what is left of the loop's share of [Config.MaxHeldOutput]. Sockets
+// say beforehand what they take, but not when the kernel is short of memory.
+// Nobody is held up altogether: readers that stand still keep what they have.
+func (l *eventLoop) allowance() int {
+	left := l.srv.cfg.MaxHeldOutput/l.srv.cfg.Loops - l.held
+	return max(left/8, leastBatch)
 }
 
 // adapt learns from a write of n octets how large the next batch may be.
@@ -424,6 +447,7 @@ func (c *conn) pump() {
 	if !c.wire.isOpen() {
 		return
 	}
+	c.countHeld()
 	if c.wire.buffered() > 0 {
 		c.block()
 		return

@@ -53,6 +53,8 @@ type eventLoop struct {
 	// the largest batch.
 	runnable int
 
+	held int // octets that gnet holds for the connections
+
 	nconns  atomic.Int32 // connections open, for the acceptors
 	joining atomic.Int32 // connections handed over and not open yet
 
