@@ -563,6 +563,18 @@ func TestCloseInsideABlock(t *testing.T) {
 	}
 }
 
+// TestFailInsideABlock ends the connection there: fields decoded so far are not
+// kept by the free streams (finish checks that).
+func TestFailInsideABlock(t *testing.T) {
+	for _, id := range []frames.StreamID{1, 3} {
+		tc := newTestConn(t, Config{})
+		tc.recv(tc.post(1))
+		block := tc.block("x-secret: value")
+		tc.recv(headerFrames(id, true, block, len(block))[:frames.HeaderLen+len(block)], ping("12345678"))
+		tc.wantConnError("", frames.ErrCodeProtocol)
+	}
+}
+
 func TestSection4_1_UnknownFrames(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	tc.answer("x")

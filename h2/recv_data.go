@@ -85,13 +85,23 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 	return n, c.recvBody(s, data, end)
 }
 
-// recvBody hands octets of the body of s to the application.
+// recvBody hands octets of the body of s to the application. What does not fit
+// content-length costs the stream; what does is handed on first, so that it
+// makes no difference how the frame was split.
 func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
-	s.received += int64(len(p))
-	if l := s.Request.ContentLength; l >= 0 && s.received > l {
-		c.creditConn(len(p))
-		return malformed(s.id, "more DATA than content-length", "8.1.1")
+	fault := ""
+	if l := s.Request.ContentLength; l >= 0 {
+		left := l - s.received
+		switch n := int64(len(p)); {
+		case n > left:
+			fault = "more DATA than content-length"
+			c.creditConn(int(n - left))
+			p = p[:left]
+		case n < left && end:
+			fault = "less DATA than content-length"
+		}
 	}
+	s.received += int64(len(p))
 	// Connection credit returns on receipt, so that one slow application
 	// does not stop the other streams, up to a bound.
 	if c.unread += len(p); c.unread <= c.shared.cfg.MaxUnread {
@@ -100,14 +110,18 @@ func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
 		c.held += len(p)
 	}
 	s.unread += len(p)
-	if end {
+	id := s.id
+	switch {
+	case fault == "" && end:
 		return c.recvEnd(s, p)
-	}
-	if !s.announced {
+	case !s.announced:
 		c.Consume(s, len(p))
-		return nil
+	case len(p) > 0:
+		c.handler.Body(s, p, false)
 	}
-	c.handler.Body(s, p, false)
+	if fault != "" && c.streams.get(id) == s {
+		return malformed(id, fault, "8.1.1")
+	}
 	return nil
 }
 

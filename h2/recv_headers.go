@@ -239,9 +239,14 @@ func (c *Conn) recvTrailers(s *Stream) error {
 
 // dropBlock forgets the block being received.
 func (c *Conn) dropBlock() {
-	if b := &c.block; b.kind == blockRequest && b.stream != nil {
+	b := &c.block
+	switch {
+	case b.stream == nil:
+	case b.kind == blockRequest:
 		b.stream.Request.Fields = b.list.fields
 		c.shared.putStream(b.stream)
+	case b.kind == blockTrailers:
+		b.stream.Request.Trailers = b.list.fields
 	}
 	c.block = headerBlock{}
 }
