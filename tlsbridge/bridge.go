@@ -215,7 +215,7 @@ func (b *Bridge) open(in []byte, open func(plain []byte) error) {
 	b.wire.in = in
 	defer func() { b.wire.in = nil }()
 	plain := b.wire.bufs.plain
-	for len(b.wire.in) > 0 {
+	for len(b.wire.in) > 0 { // Stop, called by open, empties it
 		// One Read returns all that a record holds, for plain is as large as
 		// a record may be. So no plaintext is left in the tls.Conn when
 		// wire.in is empty, and it need not be asked once more.
@@ -225,15 +225,12 @@ func (b *Bridge) open(in []byte, open func(plain []byte) error) {
 				b.err = err
 				return
 			}
-			if b.phase == stopped {
-				return
-			}
 		}
-		switch err {
-		case nil:
-		case error(noBytesError{}):
+		switch {
+		case err == nil:
+		case errors.Is(err, noBytesError{}):
 			return
-		case io.EOF:
+		case errors.Is(err, io.EOF): // close_notify: wire.Read never returns it
 			b.err = io.EOF
 			return
 		default:

@@ -59,7 +59,7 @@ func TestTransfer(t *testing.T) {
 			t.Errorf("opened %d octets, not the %d sent", l.opened.Len(), size)
 		}
 		// The download leaves in batches of many segments.
-		for batch := range split1(down, 1<<20) {
+		for batch := range pieces(down, 1<<20) {
 			if err := l.b.Seal(split(batch, uint64(len(batch)), 40000)); err != nil {
 				t.Fatal(err)
 			}
@@ -74,8 +74,8 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
-// split1 cuts p into pieces of n octets.
-func split1(p []byte, n int) func(func([]byte) bool) {
+// pieces cuts p into pieces of n octets.
+func pieces(p []byte, n int) func(func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(p) > 0 {
 			m := min(n, len(p))
@@ -100,10 +100,27 @@ func TestSealRecords(t *testing.T) {
 	}
 	versions(t, func(t *testing.T, v uint16) {
 		for _, sizes := range [][]int{
-			{1}, {0}, {}, {0, 0}, {full}, {full + 1}, {full - 1}, {3 * full},
-			{1, 1, 1}, {1, full}, {full, 1}, {full, full}, {9, 5 * full}, {5 * full, 9},
-			{full - 1, 1}, {full - 1, 2}, {1, full - 1, full, 1, 0}, {0, 3*full + 7, 0, 0, full, 100},
-			pairs(1), pairs(64), {9, full - 9, 9, full}, {1<<20 + 1},
+			{1},
+			{0},
+			{},
+			{0, 0},
+			{full},
+			{full + 1},
+			{full - 1},
+			{3 * full},
+			{1, 1, 1},
+			{1, full},
+			{full, 1},
+			{full, full},
+			{9, 5 * full},
+			{5 * full, 9},
+			{full - 1, 1},
+			{full - 1, 2},
+			{1, full - 1, full, 1, 0},
+			{0, 3*full + 7, 0, 0, full, 100},
+			pairs(1), pairs(64),
+			{9, full - 9, 9, full},
+			{1<<20 + 1},
 		} {
 			t.Run(fmt.Sprint(sizes[:min(len(sizes), 6)]), func(t *testing.T) {
 				l := newLink(t, serverConfig(), clientConfig(v))
@@ -138,6 +155,30 @@ func TestSealRecords(t *testing.T) {
 	})
 }
 
+// TestSealDirect wants segments that fill records where they lie, and the end of
+// the last one, to be encrypted from there.
+func TestSealDirect(t *testing.T) {
+	for name, segs := range map[string][][]byte{
+		"one small":         {randomBytes(1, 100)},
+		"one large":         {randomBytes(1, 3*MaxRecordPayload+7)},
+		"full ones":         {randomBytes(1, 3*MaxRecordPayload), randomBytes(2, MaxRecordPayload), randomBytes(3, 5)},
+		"after a full pair": {randomBytes(1, 9), randomBytes(2, 2*MaxRecordPayload-9+5)},
+	} {
+		l := newLink(t, serverConfig(), clientConfig(tls.VersionTLS13))
+		l.handshake()
+		stage := l.b.wire.bufs.stage
+		clear(stage)
+		l.serverSends(segs...)
+		want := make([]byte, len(stage))
+		if name == "after a full pair" {
+			copy(want[copy(want, segs[0]):], segs[1]) // the first record only
+		}
+		if !bytes.Equal(stage, want) {
+			t.Errorf("%s: went by way of the staging buffer", name)
+		}
+	}
+}
+
 // TestSealCBC has the cipher suite with the most overhead.
 func TestSealCBC(t *testing.T) {
 	server := serverConfig()
@@ -146,7 +187,6 @@ func TestSealCBC(t *testing.T) {
 	client.CipherSuites = server.CipherSuites
 	l := newLink(t, server, client)
 	l.handshake()
-	l.b.Pending()
 	for _, n := range []int{1, 15, 16, 17, MaxRecordPayload, 1 << 20} {
 		room := n + (n+MaxRecordPayload-1)/MaxRecordPayload*recordOverhead
 		l.sent.Reset()
@@ -187,10 +227,10 @@ func TestCloseNotifyFromPeer(t *testing.T) {
 				return c.CloseWrite()
 			})
 			l.run()
-			if l.err != io.EOF || l.opened.String() != "last words" {
+			if !errors.Is(l.err, io.EOF) || l.opened.String() != "last words" {
 				t.Fatalf("%q and %v, want the last words and io.EOF", l.opened.String(), l.err)
 			}
-			if err := l.b.Receive([]byte("\x17\x03\x03\x00\x01x"), noPlaintext(t)); err != io.EOF {
+			if err := l.b.Receive([]byte("\x17\x03\x03\x00\x01x"), noPlaintext(t)); !errors.Is(err, io.EOF) {
 				t.Errorf("then %v, want io.EOF", err)
 			}
 			// Half closed: the answer still goes out, and then our close_notify.
@@ -229,7 +269,7 @@ func TestCloseNotifyToPeer(t *testing.T) {
 		ended := false
 		l.p.start(func(c *tls.Conn) error {
 			_, err := c.Read(make([]byte, 1))
-			ended = err == io.EOF
+			ended = errors.Is(err, io.EOF)
 			return nil
 		})
 		l.b.CloseNotify()
@@ -330,10 +370,10 @@ func TestOpenError(t *testing.T) {
 		return mine
 	}
 	in := l.p.settle()
-	if err := l.b.Receive(in, open); err != mine || calls != 1 {
+	if err := l.b.Receive(in, open); !errors.Is(err, mine) || calls != 1 {
 		t.Errorf("%v after %d calls, want %v after 1", err, calls, mine)
 	}
-	if err := l.b.Receive(in, open); err != mine || calls != 1 {
+	if err := l.b.Receive(in, open); !errors.Is(err, mine) || calls != 1 {
 		t.Errorf("then %v after %d calls", err, calls)
 	}
 	// The GOAWAY that such an error means can still be said.
@@ -369,7 +409,7 @@ func TestStopInOpen(t *testing.T) {
 				if want == nil {
 					want = net.ErrClosed
 				}
-				if calls != at || err != want {
+				if calls != at || !errors.Is(err, want) {
 					t.Errorf("%d calls and %v, want %d and %v", calls, err, at, want)
 				}
 				checkStopped(t, l.b)
@@ -465,8 +505,7 @@ func TestStopOnLoan(t *testing.T) {
 	}
 }
 
-// TestPartialMessages sends everything twice: once the flights of a handshake in
-// order, pending output being fetched only at the end of each.
+// TestSealManyBeforeSent queues the output of many calls before it is fetched.
 func TestSealManyBeforeSent(t *testing.T) {
 	versions(t, func(t *testing.T, v uint16) {
 		l := newLink(t, serverConfig(), clientConfig(v))

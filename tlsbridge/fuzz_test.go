@@ -3,7 +3,9 @@ package tlsbridge
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 )
@@ -35,11 +37,9 @@ func outcomeOf(t *testing.T, s *Server, bufs *Buffers, in, cuts []byte) outcome 
 	}
 	feed(in)
 	o := outcome{complete: b.HandshakeComplete(), pending: len(b.Pending())}
-	switch err.(type) {
-	case nil:
-	case NotTLSError: // its prefix is what had arrived
-		o.err = "not TLS"
-	default:
+	if _, ok := errors.AsType[NotTLSError](err); ok {
+		o.err = "not TLS" // the prefix is what had arrived
+	} else if err != nil {
 		o.err = err.Error()
 	}
 	return o
@@ -131,7 +131,7 @@ func FuzzSplits(f *testing.F) {
 				break
 			}
 		}
-		if l.err == nil || l.err.Error() != "EOF" || !bytes.Equal(l.opened.Bytes(), up) {
+		if !errors.Is(l.err, io.EOF) || !bytes.Equal(l.opened.Bytes(), up) {
 			t.Fatalf("opened %q, want %q; %v", l.opened.Bytes(), up, l.err)
 		}
 		var segs [][]byte

@@ -97,7 +97,7 @@ func (p *peer) start(script func(c *tls.Conn) error) {
 func (p *peer) settle() (out []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.running && !(p.waiting && len(p.in) == 0 && !p.closed) {
+	for p.running && (!p.waiting || len(p.in) > 0 || p.closed) {
 		p.changed.Wait()
 	}
 	out, p.out = p.out, nil

@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 )
@@ -72,7 +71,7 @@ func TestPinTemporaryError(t *testing.T) {
 			rec := client.settle()
 			for i, o := range rec {
 				_, err := server.Read(buf)
-				if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Temporary() {
+				if !errors.Is(err, tryAgain{}) {
 					t.Fatalf("round %d, after %d of %d octets: %v, want the temporary error", round, i, len(rec), err)
 				}
 				transport.deliver([]byte{o})

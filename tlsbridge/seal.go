@@ -9,6 +9,7 @@ import "net"
 // Stop and after an error of TLS; the connection is to be closed then.
 func (b *Bridge) Seal(segs [][]byte) error {
 	switch b.phase {
+	case established:
 	case gathering, handshaking:
 		return errHandshaking
 	case failed:

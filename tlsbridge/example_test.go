@@ -1,0 +1,82 @@
+package tlsbridge_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+
+	"github.com/h2loop/h2loop/tlsbridge"
+)
+
+// A connection that answers in capitals. The loop is one blocking net.Conn here;
+// the calls are those of an event loop.
+func ExampleBridge() {
+	certificate, roots := testCertificate()
+	srv, err := tlsbridge.NewServer(&tls.Config{Certificates: []tls.Certificate{certificate}}, tlsbridge.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bufs := tlsbridge.NewBuffers()
+
+	clientSide, conn := net.Pipe()
+	go func() {
+		defer clientSide.Close()
+		c := tls.Client(clientSide, &tls.Config{RootCAs: roots, ServerName: "example.com"})
+		_, _ = io.WriteString(c, "hello")
+		answer := make([]byte, len("HELLO"))
+		_, err := io.ReadFull(c, answer)
+		fmt.Printf("client read %q, %v\n", answer, err)
+		_ = c.Close()
+	}()
+
+	b := srv.NewBridge(bufs)
+	defer b.Stop()
+	var out [][]byte
+	open := func(plain []byte) error {
+		out = append(out, bytes.ToUpper(plain)) // queue; do not call Seal here
+		return nil
+	}
+	for buf := make([]byte, 4096); ; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		ended := b.Receive(buf[:n], open)
+		if len(out) > 0 {
+			if err := b.Seal(out); err != nil {
+				fmt.Println("seal:", err)
+				return
+			}
+			out = nil
+		}
+		if ended != nil {
+			fmt.Println("receive:", ended)
+			b.CloseNotify()
+		}
+		if p := b.Pending(); len(p) > 0 {
+			_, _ = conn.Write(p)
+			b.Sent()
+		}
+		if ended != nil {
+			return
+		}
+	}
+
+	// Output:
+	// client read "HELLO", <nil>
+	// receive: EOF
+}
+
+// testCertificate borrows the certificate of net/http's tests.
+func testCertificate() (tls.Certificate, *x509.CertPool) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return s.TLS.Certificates[0], roots
+}
