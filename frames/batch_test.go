@@ -142,7 +142,8 @@ func TestRegionRefused(t *testing.T) {
 		{"frame size with Pad Length", Region{StreamID: 1, Source: source, Length: 99, Padded: true}, 99, ErrRegionSize},
 		{"frame size with padding", Region{StreamID: 1, Source: source, Length: 90, Padded: true, PadLength: 9}, 99, ErrRegionSize},
 		{
-			"length field", Region{StreamID: 1, Source: make([]byte, MaxMaxFrameSize+1), Length: MaxMaxFrameSize + 1},
+			"length field",
+			Region{StreamID: 1, Source: make([]byte, MaxMaxFrameSize+1), Length: MaxMaxFrameSize + 1},
 			math.MaxUint32, ErrRegionSize,
 		},
 	} {

@@ -132,7 +132,7 @@ func (t *Table[T]) match(m *Match[T], method, host, path, rawQuery string) {
 		m.BadPath = !m.ServerOptions
 		return
 	}
-	escaped, traits := path, pathTraits(maybeDirty)
+	escaped, traits := path, maybeDirty
 	if path != "" {
 		var ok bool
 		if escaped, traits, ok = escapedPath(path); !ok {
