@@ -50,6 +50,12 @@ var rooms = []room{
 	},
 	{path: "cmd/...", inside: []string{"loop/..."}, outside: []string{"github.com/rs/zerolog", "golang.org/x/sys/unix"}},
 	{path: "examples/...", inside: []string{"loop/..."}, outside: []string{"github.com/rs/zerolog"}},
+	{
+		// Clients that talk in frames, and servers that embed loop. Nothing imports it.
+		path:    "bench/stress/...",
+		inside:  []string{"loop/...", "h2", "frames"},
+		outside: []string{"golang.org/x/net/http2/hpack", "golang.org/x/sys/unix"},
+	},
 	{path: "bench/...", inside: []string{"bench/..."}},
 	{path: "."},
 }
