@@ -97,8 +97,8 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("\n%s\nwritten: %s.json, %s.md\n", report.markdown(), base, base)
-	if n := report.broken(); n > 0 {
-		return fmt.Errorf("%d runs did not come to a figure or had failed requests", n)
+	if lost, failed := report.lost(), report.failed(); lost > 0 || failed > 0 {
+		return fmt.Errorf("%d runs without a figure, %d requests failed", lost, failed)
 	}
 	return nil
 }

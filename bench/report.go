@@ -176,13 +176,20 @@ func (r *report) bestPeer(workload string) (rate, cpu float64) {
 	return rate, cpu
 }
 
-// broken counts the results with errors or failed requests.
-func (r *report) broken() int {
+// lost counts the runs that did not come to a figure.
+func (r *report) lost() int {
 	n := 0
 	for _, e := range r.Results {
-		if len(e.Errors) > 0 || e.Median.Failed > 0 {
-			n++
-		}
+		n += len(e.Errors)
+	}
+	return n
+}
+
+// failed counts the requests that failed in the others.
+func (r *report) failed() int {
+	n := 0
+	for _, e := range r.Results {
+		n += e.Median.Failed
 	}
 	return n
 }
@@ -203,8 +210,7 @@ func (r *report) markdown() string {
 	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
 	for _, e := range r.Results {
 		if len(e.Rounds) == 0 {
-			why, _, _ := strings.Cut(e.Errors[0], "\n")
-			fmt.Fprintf(&b, "| %s | %s | none: %s |\n", e.Workload, e.Server, why)
+			fmt.Fprintf(&b, "| %s | %s | none |\n", e.Workload, e.Server)
 			continue
 		}
 		m := e.Median
@@ -213,6 +219,14 @@ func (r *report) markdown() string {
 		fmt.Fprintf(&b, "| %s | %s | %.0f %s/s | %s | %.2f us/%s | %s | %.0f %% | %.0f %% | %d | %.1f | %s |\n",
 			e.Workload, e.Server, m.Rate, unit, ratio(m.Rate, rate), m.CPU, unit, ratio(m.CPU, cpu),
 			100*e.Spread, 100*m.Busy, m.Failed, float64(m.PeakRSS)/mega, m.TLS)
+	}
+	if r.lost() > 0 {
+		b.WriteString("\nRuns without a figure:\n\n")
+	}
+	for _, e := range r.Results {
+		for _, why := range e.Errors {
+			fmt.Fprintf(&b, "- %s, %s: %s\n", e.Workload, e.Server, strings.Join(strings.Fields(why), " "))
+		}
 	}
 	return b.String()
 }

@@ -54,13 +54,14 @@ func TestReport(t *testing.T) {
 		"| hello | h2loop | 400 req/s | 4.00 | 2.00 us/req | 0.50 | 100 % | 0 % | 0 | 0.0 |  |",
 		"| hello | slow | 100 req/s | 1.00 | 8.00 us/req | 2.00 | 0 % | 0 % | 3 | 0.0 |  |",
 		"| hello | cheap | 50 req/s | 0.50 | 4.00 us/req | 1.00 | 0 % | 0 % | 0 | 0.0 |  |",
-		"| hello | dead | none: ended at once |",
+		"| hello | dead | none |",
+		"- hello, dead: ended at once and more",
 	} {
 		if !strings.Contains(page, line+"\n") {
 			t.Errorf("the page lacks %q:\n%s", line, page)
 		}
 	}
-	if n := r.broken(); n != 2 {
-		t.Errorf("broken() = %d, want 2: one with failures, one dead", n)
+	if lost, failed := r.lost(), r.failed(); lost != 1 || failed != 3 {
+		t.Errorf("%d runs lost, %d requests failed; want 1 and 3", lost, failed)
 	}
 }

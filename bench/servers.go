@@ -88,13 +88,14 @@ func goBuild(ctx context.Context, g *ground, pkg, name string) error {
 	return nil
 }
 
-// goListener returns the flags that h2loop and the net/http peer share.
+// goListener returns the flags that h2loop and the net/http peer share: one
+// listener, and none at h2loop's default addresses.
 func goListener(g *ground, tls bool, port int) []string {
 	address := "127.0.0.1:" + strconv.Itoa(port)
 	if !tls {
-		return []string{"--listen-cleartext", address}
+		return []string{"--listen", "", "--listen-cleartext", address}
 	}
-	return []string{"--listen", address, "--cert", g.cert, "--key", g.key}
+	return []string{"--listen", address, "--listen-cleartext", "", "--cert", g.cert, "--key", g.key}
 }
 
 //go:embed peers/h2o.conf
