@@ -52,14 +52,10 @@ func parsePriority(v string) (p priority, ok bool) {
 		case "i":
 			p.incremental = isTrue || value == "?1"
 		}
-		rest = trimLeft(rest)
 		if rest == "" {
 			return p, true
 		}
-		if rest[0] != ',' {
-			return p, false
-		}
-		v = rest[1:]
+		v = rest[1:] // behind the comma
 	}
 }
 
@@ -110,7 +106,7 @@ func isKeyOctet(b byte, first bool) bool {
 }
 
 // cutMember cuts a member's value off s, and drops its parameters. A quoted
-// string may hold commas.
+// string may hold commas. The rest is empty or begins with the comma.
 func cutMember(s string) (value, rest string) {
 	end, quoted := -1, false
 	i := 0

@@ -1,0 +1,160 @@
+package h2
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/h2loop/h2loop/frames"
+)
+
+// TestRFC7541_Memos answers with few kinds of header sections, and some that
+// change the table, while the peer changes its size: what is remembered of a
+// section must never outlive the table that it refers to.
+func TestRFC7541_Memos(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		tc := newTestConn(t, Config{})
+		tc.whole = true
+		var sections [][]Field
+		for i := range 2 + rng.IntN(6) {
+			fields := []Field{{Name: "server", Value: "h2loop"}, {Name: "content-length", Value: fmt.Sprint(13 + i%2)}}
+			switch rng.IntN(5) {
+			case 0:
+				fields = append(fields, Field{Name: "x-secret", Value: "s", Sensitive: true})
+			case 1:
+				fields = append(fields, Field{Name: "x-big", Value: strings.Repeat("b", rng.IntN(5000))})
+			case 2:
+				for j := range maxMemoFields {
+					fields = append(fields, Field{Name: "x-many", Value: fmt.Sprint(j)})
+				}
+			}
+			sections = append(sections, fields)
+		}
+		var want []string
+		tc.app.request = func(s *Stream) {
+			fields := slices.Clone(sections[rng.IntN(len(sections))])
+			if rng.IntN(12) == 0 {
+				fields = append(fields, Field{Name: "date", Value: fmt.Sprint(rng.Uint32())})
+			}
+			status := 200 + rng.IntN(2)
+			trailers := rng.IntN(4) == 0
+			id := s.ID() // s is gone once it is answered
+			mustDo(t, tc.c.WriteHeaders(s, status, fields, !trailers))
+			line := fmt.Sprintf("HEADERS %d :status=%d", id, status)
+			text := ""
+			for _, f := range fields {
+				text += " " + f.Name + "=" + f.Value
+			}
+			if !trailers {
+				want = append(want, line+text+" END_STREAM")
+				return
+			}
+			want = append(want, line+text, fmt.Sprintf("HEADERS %d%s END_STREAM", id, text))
+			mustDo(t, tc.c.WriteTrailers(s, fields))
+		}
+		id := frames.StreamID(1)
+		for range 300 {
+			if rng.IntN(25) == 0 {
+				tc.recv(settings(setting(frames.SettingHeaderTableSize, 4096*rng.Uint32N(2))))
+				want = append(want, "SETTINGS ACK")
+			}
+			tc.recv(tc.get(id))
+			id += 2
+			if rng.IntN(4) == 0 {
+				tc.want(fmt.Sprintf("seed %d", seed), want...)
+				want = nil
+				tc.app.events = nil
+			}
+		}
+		tc.drain()
+		for _, m := range tc.c.codec.memos {
+			if len(m.fields) > maxMemoFields {
+				t.Errorf("%d fields remembered", len(m.fields))
+			}
+		}
+		if n := len(tc.c.codec.memos); n > maxMemos {
+			t.Errorf("%d sections remembered", n)
+		}
+	}
+}
+
+// TestRFC7541Section4_2_SizeUpdatePassesMemos: the update comes in the very next
+// block, whatever is remembered.
+func TestRFC7541Section4_2_SizeUpdatePassesMemos(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, helloFields, true)) }
+	for id := frames.StreamID(1); id < 9; id += 2 {
+		tc.recv(tc.get(id))
+	}
+	before := tc.blocks()
+	if last := before[len(before)-1]; len(last) != len(helloFields)+1 {
+		t.Errorf("block %x, want only indices", last)
+	}
+	tc.recv(settings(setting(frames.SettingHeaderTableSize, 0), setting(frames.SettingHeaderTableSize, 4096)), tc.get(9), tc.get(11), tc.get(13))
+	after := tc.blocks()
+	if got := sizeUpdates(after[0]); !slices.Equal(got, []int{0, 4096}) {
+		t.Errorf("size updates %v, want 0 and 4096", got)
+	}
+	for _, block := range after[1:] {
+		if got := sizeUpdates(block); len(got) != 0 || len(block) != len(helloFields)+1 {
+			t.Errorf("block %x, want only indices", block)
+		}
+	}
+}
+
+func TestSection8_2_CheckField(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"content-type", "text/html; charset=utf-8", ""},
+		{"x", "", ""},
+		{"x", "a\tb \xff", ""},
+		{"te", "gzip", ""},
+		{"", "x", `field name "" is empty`},
+		{"X-Upper", "x", `field name "X-Upper" is empty, upper case`},
+		{":status", "200", `field name ":status" is`},
+		{"a b", "x", `field name "a b" is`},
+		{"x", "a\nb", `value "a\nb" of field x has a control octet`},
+		{"x", " a", "space at an end"},
+		{"x", "a\t", "space at an end"},
+		{"x", "a\x00", "control octet"},
+		{"connection", "close", "field connection is about a connection"},
+		{"keep-alive", "x", "field keep-alive is about a connection"},
+		{"proxy-connection", "x", "is about a connection"},
+		{"transfer-encoding", "chunked", "is about a connection"},
+		{"upgrade", "h2c", "is about a connection"},
+	} {
+		err := CheckField(tt.name, tt.value)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %q: %v, want %q", tt.name, tt.value, err, tt.want)
+		}
+	}
+}
+
+func TestReleaseFunc(t *testing.T) {
+	n := 0
+	var r Releaser = ReleaseFunc(func() { n++ })
+	if r.Release(); n != 1 {
+		t.Errorf("called %d times", n)
+	}
+}
+
+// TestManyFields has a request with more fields than a free stream keeps room
+// for.
+func TestManyFields(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	many := requestFields("POST", nil)
+	for i := range 2 * maxKeptFields {
+		many = append(many, fmt.Sprintf("x-%d: y", i))
+	}
+	got := 0
+	tc.app.request = func(s *Stream) { got = len(s.Request.Fields) }
+	tc.recv(tc.headers(1, false, many...), tc.headers(1, true, many[4:]...), rst(1, frames.ErrCodeCancel))
+	if got != 2*maxKeptFields {
+		t.Errorf("%d fields", got)
+	}
+	if s := tc.sh.streams[0]; cap(s.Request.Fields) != 0 || cap(s.Request.Trailers) != 0 {
+		t.Errorf("a free stream keeps %d and %d fields", cap(s.Request.Fields), cap(s.Request.Trailers))
+	}
+}
