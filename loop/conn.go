@@ -3,6 +3,7 @@ package loop
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -123,6 +124,9 @@ func (c *conn) open(gc gnet.Conn) {
 		c.stage = stageHandshake
 		c.bridge = c.ln.tls.NewBridge(l.records)
 		c.opened = c.receivePlain
+		if c.ln.showAddrs {
+			c.bridge.SetAddrs(net.TCPAddrFromAddrPort(c.local), net.TCPAddrFromAddrPort(c.remote))
+		}
 	} else {
 		c.stage = stageSniff
 	}
@@ -278,6 +282,7 @@ func (c *conn) setRoom() {
 // flush sends what c has to send: one batch, in one write. It is the only way
 // out, called once a turn for each connection that may have output.
 func (c *conn) flush() {
+	c.isTouched = false
 	if !c.wire.isOpen() {
 		return
 	}

@@ -20,6 +20,9 @@ type listener struct {
 	ln    net.Listener
 	tls   *tlsbridge.Server // nil for cleartext
 	isTCP bool
+
+	// showAddrs: a callback of the tls.Config may ask who connects.
+	showAddrs bool
 }
 
 // Accept errors are waited out: at first briefly, at most a second.
@@ -37,6 +40,7 @@ func (srv *Server) listen(cfg Listener) (*listener, error) {
 			tlsCfg = tlsCfg.Clone()
 			tlsCfg.NextProtos = []string{"h2"}
 		}
+		l.showAddrs = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
 		var err error
 		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})
 		if err != nil {
