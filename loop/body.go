@@ -90,6 +90,7 @@ func (x *Exchange) expectsContinue() bool {
 func (x *Exchange) refuseBody() {
 	x.body = bodyReader{}
 	if !x.answered {
+		x.dropFields() // which were for another answer
 		_ = x.sendError(413, "Content Too Large")
 	}
 }

@@ -65,10 +65,9 @@ func (l *exchangeList) put(x *Exchange) {
 	if len(l.free) >= maxFreeExchanges {
 		return
 	}
-	clear(x.fields)
+	x.dropFields()
 	x.match.Reset()
 	x.conn, x.path, x.query = nil, "", ""
-	x.fields = x.fields[:0]
 	x.answered, x.async = false, false
 	x.body = bodyReader{}
 	l.free = append(l.free, x)
@@ -144,6 +143,7 @@ func (x *Exchange) call(f Handler) {
 	}
 	if !x.answered && !x.async && !x.body.wanted() && x.calls == 0 {
 		x.conn.loop.srv.log.Error().Str("pattern", x.match.Pattern).Msg("callback returned without answering")
+		x.dropFields() // which were for another answer
 		_ = x.sendError(500, "Internal Server Error")
 	}
 }
@@ -237,15 +237,25 @@ func (x *Exchange) Trailers(yield func(name, value string) bool) {
 }
 
 // RemoteAddr returns the client's address; the zero value on a unix socket.
-func (x *Exchange) RemoteAddr() netip.AddrPort { return x.conn.remote }
+func (x *Exchange) RemoteAddr() netip.AddrPort {
+	if x.conn == nil {
+		return netip.AddrPort{}
+	}
+	return x.conn.remote
+}
 
 // LocalAddr returns the address that the client connected to.
-func (x *Exchange) LocalAddr() netip.AddrPort { return x.conn.local }
+func (x *Exchange) LocalAddr() netip.AddrPort {
+	if x.conn == nil {
+		return netip.AddrPort{}
+	}
+	return x.conn.local
+}
 
 // TLS returns the state of the connection's TLS at the end of its handshake,
 // or nil for cleartext.
 func (x *Exchange) TLS() *tls.ConnectionState {
-	if x.conn.bridge == nil {
+	if x.conn == nil || x.conn.bridge == nil {
 		return nil
 	}
 	return x.conn.bridge.ConnectionState()

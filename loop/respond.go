@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/h2loop/h2loop/frames"
@@ -28,7 +29,7 @@ type Source interface {
 // sent: see [h2.CheckField].
 func (x *Exchange) SetHeader(name, value string) error {
 	name = strings.ToLower(name)
-	if err := h2.CheckField(name, value); err != nil {
+	if err := x.mayHave(name, value); err != nil {
 		return err
 	}
 	for i := range x.fields {
@@ -44,15 +45,31 @@ func (x *Exchange) SetHeader(name, value string) error {
 // AddHeader adds a field to the response beside any of that name.
 func (x *Exchange) AddHeader(name, value string) error {
 	name = strings.ToLower(name)
-	if err := h2.CheckField(name, value); err != nil {
+	if err := x.mayHave(name, value); err != nil {
 		return err
 	}
 	x.fields = append(x.fields, h2.Field{Name: name, Value: value})
 	return nil
 }
 
+// mayHave says why the response cannot have a field. The fields of a dead
+// exchange are those of the next one: nothing may stick to them.
+func (x *Exchange) mayHave(name, value string) error {
+	switch {
+	case x.stream == nil:
+		return ErrClosed
+	case x.answered:
+		return ErrAnswered
+	default:
+		return h2.CheckField(name, value)
+	}
+}
+
 // SendString answers with s, as text unless a content-type is set. It copies s.
 func (x *Exchange) SendString(status int, s string) error {
+	if err := x.mayAnswer(status); err != nil {
+		return err
+	}
 	x.setDefaultType()
 	if err := x.begin(status, int64(len(s))); err != nil {
 		return err
@@ -142,6 +159,7 @@ func (x *Exchange) Reset(code frames.ErrCode) error {
 	if x.stream == nil {
 		return ErrClosed
 	}
+	x.conn.loop.touch(x.conn)
 	x.conn.h2.Reset(x.stream, code)
 	return nil
 }
@@ -156,6 +174,17 @@ func hasNoBody(status int) bool { return status == 204 || status == 304 }
 // begin sends the header section of a response of length octets, -1 if that is
 // not known, and ends the response with it if there is to be no body.
 func (x *Exchange) begin(status int, length int64) error {
+	if err := x.mayAnswer(status); err != nil {
+		return err
+	}
+	x.answered = true
+	x.complete(status, length)
+	x.conn.loop.touch(x.conn)
+	return x.conn.h2.WriteHeaders(x.stream, status, x.fields, x.isEmpty(status))
+}
+
+// mayAnswer says why there cannot be an answer with status.
+func (x *Exchange) mayAnswer(status int) error {
 	switch {
 	case x.stream == nil:
 		return ErrClosed
@@ -163,24 +192,38 @@ func (x *Exchange) begin(status int, length int64) error {
 		return ErrAnswered
 	case status < 200 || status > 999:
 		return ErrStatus
+	default:
+		return nil
 	}
-	x.answered = true
-	l := x.conn.loop
-	if length >= 0 && !hasNoBody(status) {
-		x.setLength(l.lengthText(length))
-	}
-	x.fields = append(x.fields, h2.Field{Name: "date", Value: l.date})
-	l.touch(x.conn)
-	return x.conn.h2.WriteHeaders(x.stream, status, x.fields, x.isEmpty(status))
 }
 
-// setLength adds content-length; a callback that has set one itself, for a
-// HEAD request perhaps, is right about it.
-func (x *Exchange) setLength(text string) {
-	for i := range x.fields {
-		if x.fields[i].Name == "content-length" {
-			return
+// complete adds content-length and date. What the callback itself has said of
+// the length holds where there is no body to contradict it, as for HEAD.
+func (x *Exchange) complete(status int, length int64) {
+	l := x.conn.loop
+	hasLength, hasDate := length < 0 || hasNoBody(status), false
+	for i := 0; i < len(x.fields); i++ {
+		switch x.fields[i].Name {
+		case "date":
+			hasDate = true
+		case "content-length":
+			if status != 204 && x.isEmpty(status) {
+				hasLength = true
+				continue
+			}
+			x.fields = slices.Delete(x.fields, i, i+1)
+			i--
 		}
 	}
-	x.fields = append(x.fields, h2.Field{Name: "content-length", Value: text})
+	if !hasLength {
+		x.fields = append(x.fields, h2.Field{Name: "content-length", Value: l.lengthText(length)})
+	}
+	if !hasDate {
+		x.fields = append(x.fields, h2.Field{Name: "date", Value: l.date})
+	}
+}
+
+func (x *Exchange) dropFields() {
+	clear(x.fields)
+	x.fields = x.fields[:0]
 }
