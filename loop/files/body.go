@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/h2loop/h2loop/loop"
 )
 
 // errShrunk ends a response whose file has become shorter than was announced.
 var errShrunk = errors.New("the file has shrunk")
 
-// read reads n octets of file, from at, into c.
+// read reads n octets of file, from at, into c. It may block.
 func (c *chunk) read(file *os.File, at int64, n int) error {
 	got, err := file.ReadAt(c.space[:n], at)
 	c.p = c.space[:got]
@@ -26,10 +28,29 @@ func (c *chunk) read(file *os.File, at int64, n int) error {
 	}
 }
 
-// A body is a file on its way out: a [loop.Source] that reads one chunk ahead.
+// readCached reads up to n octets of file, from at, into c, and only what the
+// kernel has in memory: it does not block. It returns errShrunk at the end of
+// the file; that nothing is in memory, or that the file system cannot tell, is
+// no error.
+func (c *chunk) readCached(fd int, at int64, n int) error {
+	c.iov[0] = c.space[:n]
+	got, err := unix.Preadv2(fd, c.iov[:], at, unix.RWF_NOWAIT)
+	c.p = c.space[:max(got, 0)]
+	if err == nil && got == 0 {
+		return errShrunk
+	}
+	return nil
+}
+
+// A body is a file on its way out: a [loop.Source].
+//
+// What the kernel has in memory is read on the loop, when it is asked for: that
+// is a copy, as the write that follows is. What it has not is read by a worker;
+// from then on the body is cold, and a chunk is read ahead of what is being
+// sent.
 //
 // It belongs to the loop, but for what a read needs: while reading is set,
-// file, offset, filling and readErr belong to the worker.
+// file, offset, unread, filling, hot and readErr belong to the worker.
 type body struct {
 	files  *Files
 	async  loop.Async
@@ -38,15 +59,18 @@ type body struct {
 	back   *chunk // read, and next to be sent
 	err    error
 	want   int // octets that the client took at once, of late
+	cold   bool
 
 	reading  bool
 	released bool
 
 	file    *os.File // nil once all is read
-	offset  int64    // of what is to be read next
+	fd      int
+	offset  int64 // of what is to be read next
 	unread  int64
 	size    int // of the chunk to be read
 	filling *chunk
+	hot     bool // it was in memory after all
 	readErr error
 }
 
@@ -55,19 +79,19 @@ var _ loop.Source = (*body)(nil)
 // newBody takes file and first, its first chunk.
 func newBody(f *Files, async loop.Async, file *os.File, first *chunk, s span) *body {
 	n := int64(len(first.p))
-	b := &body{
+	return &body{
 		files:  f,
 		async:  async,
 		unsent: s.length,
 		back:   first,
 		file:   file,
+		fd:     int(file.Fd()),
 		offset: s.start + n,
 		unread: s.length - n,
 	}
-	return b
 }
 
-// Pull returns the chunk that was read ahead and has the next one read.
+// Pull returns the next chunk.
 func (b *body) Pull(max int) (p []byte, end bool, err error) {
 	b.files.buffers.put(b.front)
 	b.front = nil
@@ -75,15 +99,70 @@ func (b *body) Pull(max int) (p []byte, end bool, err error) {
 	if b.want /= 2; b.want < max {
 		b.want = max
 	}
+	if b.back == nil && b.err == nil && !b.reading {
+		b.readCached()
+	}
 	if b.back == nil {
 		return nil, false, b.err
 	}
 	b.front, b.back = b.back, nil
 	b.unsent -= int64(len(b.front.p))
-	if b.unsent > 0 {
+	if b.unsent > 0 && b.cold {
 		b.readAhead()
 	}
 	return b.front.p, b.unsent == 0, nil
+}
+
+// cacheShare is how much memory all chunks together should touch: about what
+// caches hold, for between the read and the write that follows, the contents
+// had better not leave them.
+const cacheShare = 16 << 20
+
+// nextSize says how much to read next.
+func (b *body) nextSize() int {
+	each := int(cacheShare / 2 / max(b.files.open.Load(), 1))
+	size := b.files.buffers.affordable(b.want, max(each, firstChunk))
+	return int(min(int64(size), b.unread))
+}
+
+// readCached reads the next chunk on the loop, or else has it read.
+func (b *body) readCached() {
+	n := b.nextSize()
+	c := b.files.buffers.get(n)
+	if err := b.fillCached(c, n); err != nil {
+		b.files.buffers.put(c)
+		b.fail(err)
+		return
+	}
+	got := int64(len(c.p))
+	if got == 0 {
+		b.files.buffers.put(c)
+		b.cold = true
+		b.readAhead()
+		return
+	}
+	b.back = c
+	b.offset += got
+	b.unread -= got
+	if b.unread == 0 {
+		b.files.closeFile(b.file)
+		b.file = nil
+	}
+}
+
+func (b *body) fillCached(c *chunk, n int) error {
+	if b.files.opts.noCache {
+		return nil
+	}
+	return c.readCached(b.fd, b.offset, n)
+}
+
+// fail ends the response, at the next Pull.
+func (b *body) fail(err error) {
+	b.err = fmt.Errorf("files: %w", err)
+	if b.file != nil {
+		b.files.opts.Logger.Warn().Err(err).Str("name", b.file.Name()).Msg("a file could not be sent to its end")
+	}
 }
 
 // Release gives back what the body holds; what a worker holds, it gives back
@@ -107,35 +186,29 @@ func (b *body) drop() {
 	}
 }
 
+// readAhead has a worker read the next chunk.
 func (b *body) readAhead() {
 	b.reading = true
-	b.size = int(min(int64(b.files.buffers.affordable(b.want)), b.unread))
-	if err := b.files.jobs.addAnyway(b); err != nil {
-		b.reading, b.err = false, err
-	}
+	b.size = b.nextSize()
+	b.files.jobs.addAnyway(b)
 }
 
 // run reads the next chunk. A worker calls it.
 func (b *body) run() {
 	f := b.files
-	b.filling = f.buffers.get(b.size)
-	b.readErr = b.filling.read(b.file, b.offset, b.size)
+	c := f.buffers.get(b.size)
+	b.filling = c
+	b.readErr = b.fillCached(c, b.size)
+	if b.hot = len(c.p) == b.size; !b.hot && b.readErr == nil {
+		b.readErr = c.read(b.file, b.offset, b.size)
+	}
 	b.offset += int64(b.size)
 	b.unread -= int64(b.size)
-	if b.readErr != nil {
-		f.opts.Logger.Warn().Err(b.readErr).Str("name", b.file.Name()).Msg("a file could not be sent to its end")
-	}
-	if b.unread == 0 || b.readErr != nil {
-		f.closeNow(b.file)
-		b.file = nil
-	}
 	if b.async.Do(b.arrived) != nil {
 		// The server has ended. Release has left, or will leave, all this
 		// to us, because reading stays set.
-		f.buffers.put(b.filling)
-		if b.file != nil {
-			f.closeNow(b.file)
-		}
+		f.buffers.put(c)
+		f.closeNow(b.file)
 	}
 }
 
@@ -143,17 +216,22 @@ func (b *body) run() {
 // over; then Release was called, or is about to be.
 func (b *body) arrived(x *loop.Exchange) {
 	b.reading = false
+	b.cold = !b.hot
 	c := b.filling
 	b.filling = nil
 	if b.readErr != nil {
 		b.files.buffers.put(c)
-		b.err = fmt.Errorf("files: %w", b.readErr)
+		b.fail(b.readErr)
 	} else {
 		b.back = c
 	}
 	if b.released {
 		b.drop()
 		return
+	}
+	if b.unread == 0 || b.err != nil {
+		b.files.closeFile(b.file)
+		b.file = nil
 	}
 	if x != nil {
 		_ = x.Resume()
@@ -171,9 +249,7 @@ func (c closing) run() { c.files.closeNow(c.file) }
 
 // closeFile closes a file that was being sent, for the loop.
 func (f *Files) closeFile(file *os.File) {
-	if f.jobs.addAnyway(closing{f, file}) != nil {
-		f.closeNow(file) // f is closed
-	}
+	f.jobs.addAnyway(closing{f, file})
 }
 
 func (f *Files) closeNow(file *os.File) {

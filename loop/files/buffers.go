@@ -25,16 +25,25 @@ const budgetShare = 16
 type chunk struct {
 	p     []byte // what was read
 	space []byte
+	iov   [1][]byte // for one read
 	class int
 	taken bool
 }
 
-// buffers lends chunks. What is not needed is the garbage collector's.
+// keptShare is the part of the budget that chunks which nobody needs may hold.
+// A sync.Pool would forget them at each collection, and fresh memory costs more
+// than reading a file into it.
+const keptShare = 4
+
+// buffers lends chunks.
 type buffers struct {
-	pools  [len(chunkSizes)]sync.Pool
 	budget int64
 	used   atomic.Int64 // octets in chunks that are taken
 	taken  atomic.Int64 // chunks
+
+	mu   sync.Mutex
+	free [len(chunkSizes)][]*chunk
+	kept int64 // octets in free
 }
 
 // fits reports whether a chunk of size octets is within its share.
@@ -42,11 +51,11 @@ func (b *buffers) fits(size int) bool {
 	return int64(size) <= (b.budget-b.used.Load())/budgetShare
 }
 
-// affordable returns how large a chunk for a file of many chunks may be: of
-// the sizes there are, the first that holds want octets, or one that fits.
-func (b *buffers) affordable(want int) int {
+// affordable returns how large a chunk of a file of many may be: the first size
+// that holds want octets, unless that is more than most or does not fit.
+func (b *buffers) affordable(want, most int) int {
 	class := classOf(min(want, maxChunk))
-	for chunkSizes[class] > minChunk && !b.fits(chunkSizes[class]) {
+	for chunkSizes[class] > minChunk && (chunkSizes[class] > most || !b.fits(chunkSizes[class])) {
 		class--
 	}
 	return max(chunkSizes[class], minChunk)
@@ -62,7 +71,7 @@ func classOf(size int) (class int) {
 // get takes a chunk with room for size octets, which are maxChunk at most.
 func (b *buffers) get(size int) *chunk {
 	class := classOf(size)
-	c, _ := b.pools[class].Get().(*chunk)
+	c := b.pop(class)
 	if c == nil {
 		c = &chunk{space: make([]byte, chunkSizes[class]), class: class}
 	}
@@ -83,5 +92,31 @@ func (b *buffers) put(c *chunk) {
 	c.p, c.taken = nil, false
 	b.used.Add(-int64(len(c.space)))
 	b.taken.Add(-1)
-	b.pools[c.class].Put(c)
+	b.push(c)
+}
+
+func (b *buffers) pop(class int) *chunk {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.free[class]
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	list[len(list)-1] = nil
+	b.free[class] = list[:len(list)-1]
+	b.kept -= int64(len(c.space))
+	return c
+}
+
+// push keeps c for later, if there is not too much of that.
+func (b *buffers) push(c *chunk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := int64(len(c.space))
+	if b.kept+size > b.budget/keptShare {
+		return
+	}
+	b.free[c.class] = append(b.free[c.class], c)
+	b.kept += size
 }

@@ -13,13 +13,15 @@
 //
 // # What may block
 //
-// A disk may take its time, so nothing here touches it on a loop. Paths are
-// opened and files are read by a bounded number of goroutines, behind a queue
-// of bounded length; a request that finds the queue full is answered with 503
-// and Retry-After. A small file is read whole and sent as one region. A larger
-// one is read a chunk ahead of what is being sent, so that a response holds two
-// chunks at most, whatever its length. All chunks together have a budget: as it
-// is used up, chunks become smaller.
+// A disk may take its time, so no loop waits for it. Paths are opened and small
+// files are read by a bounded number of goroutines, behind a queue of bounded
+// length; a request that finds the queue full is answered with 503 and
+// Retry-After. A small file is read whole and sent as one region. A larger one
+// is read a chunk at a time: on the loop as long as the kernel has the contents
+// in memory, which is a copy and no wait, and otherwise by one of those
+// goroutines, a chunk ahead of what is being sent. A response holds two chunks
+// at most, whatever its length, and all chunks together have a budget: as it is
+// used up, chunks become smaller.
 //
 // # Files that change
 //

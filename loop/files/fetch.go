@@ -157,7 +157,7 @@ func (t *fetch) read(file *os.File, info fs.FileInfo, name string) (keep bool, e
 		t.files.open.Add(-1)
 		return false, errTooMany
 	}
-	size := min(int64(buffers.affordable(firstChunk)), t.want.length)
+	size := min(int64(buffers.affordable(firstChunk, firstChunk)), t.want.length)
 	t.chunk = buffers.get(int(size))
 	if err := t.fill(file, int(size)); err != nil {
 		t.files.open.Add(-1)

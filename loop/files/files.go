@@ -40,6 +40,8 @@ type Options struct {
 
 	// Logger takes what goes wrong with the disk. Default: no log.
 	Logger *zerolog.Logger
+
+	noCache bool // a test wants the disk to be cold
 }
 
 const (
@@ -95,9 +97,8 @@ func New(root string, opts Options) (*Files, error) {
 	return f, nil
 }
 
-// Close lets go of the directory. It does not wait: responses that are being
-// sent end in a stream error, requests yet to come are answered with 503. So
-// let [loop.Server.Run] return first.
+// Close lets go of the directory. Responses that are being sent go on; requests
+// yet to come are answered with 503.
 func (f *Files) Close() error {
 	f.jobs.close()
 	return f.root.Close()

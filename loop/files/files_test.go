@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 func TestServesFiles(t *testing.T) {
@@ -312,6 +314,33 @@ func TestForbidden(t *testing.T) {
 	}
 	if r := s.get("/a.txt"); r.StatusCode != 403 {
 		t.Errorf("status %d, want 403", r.StatusCode)
+	}
+}
+
+func TestStatusOfErrors(t *testing.T) {
+	nop := zerolog.Nop()
+	asked := &fetch{files: &Files{opts: Options{Logger: &nop}}}
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{syscall.ENOENT, 404},
+		{syscall.ENOTDIR, 404},
+		{syscall.ELOOP, 404},
+		{syscall.ENXIO, 404},
+		{errNotFile, 404},
+		{syscall.EACCES, 403},
+		{syscall.EPERM, 403},
+		{syscall.EMFILE, 503},
+		{syscall.ENFILE, 503},
+		{errTooMany, 503},
+		{os.ErrClosed, 503},
+		{syscall.EIO, 500},
+		{errUnsettled, 500},
+	} {
+		if got := asked.statusOf(&os.PathError{Op: "openat", Path: "x", Err: tt.err}); got != tt.want {
+			t.Errorf("%v: status %d, want %d", tt.err, got, tt.want)
+		}
 	}
 }
 

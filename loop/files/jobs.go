@@ -46,30 +46,31 @@ func newJobs(workers, bound int) (*jobs, error) {
 func (q *jobs) add(j job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.load >= q.workers+q.bound {
+	switch {
+	case q.closed:
+		return errClosed
+	case q.load >= q.workers+q.bound:
 		return errBusy
 	}
-	return q.push(j)
+	q.push(j)
+	return nil
 }
 
 // addAnyway has j run, which belongs to a response that has begun: there is
 // one such job for each of them at most.
-func (q *jobs) addAnyway(j job) error {
+func (q *jobs) addAnyway(j job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.push(j)
+	q.push(j)
 }
 
 // push queues j and sees that somebody comes for it. mu is held.
-func (q *jobs) push(j job) error {
-	if q.closed {
-		return errClosed
-	}
+func (q *jobs) push(j job) {
 	if q.running < q.workers {
-		if err := q.pool.Submit(q.work); err != nil {
-			return err
-		}
 		q.running++
+		if q.pool.Submit(q.work) != nil {
+			go q.work() // the pool is closed, and a response goes on
+		}
 	}
 	if len(q.queue) == cap(q.queue) && q.at > len(q.queue)/2 {
 		n := copy(q.queue, q.queue[q.at:])
@@ -78,7 +79,6 @@ func (q *jobs) push(j job) error {
 	}
 	q.queue = append(q.queue, j)
 	q.load++
-	return nil
 }
 
 // runAll runs jobs until none waits.
@@ -105,7 +105,7 @@ func (q *jobs) next(done int) job {
 	return j
 }
 
-// close takes no more jobs. Those that wait still run.
+// close takes no more jobs but those of responses that have begun.
 func (q *jobs) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

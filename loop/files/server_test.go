@@ -74,6 +74,13 @@ func newSite(t *testing.T, opts Options) *site {
 	return s
 }
 
+// hotAndCold runs f with files that are read on the loop, for the kernel has
+// them in memory, and with files that are not.
+func hotAndCold(t *testing.T, f func(t *testing.T, cold bool)) {
+	t.Run("hot", func(t *testing.T) { f(t, false) })
+	t.Run("cold", func(t *testing.T) { f(t, true) })
+}
+
 func newClient() *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
