@@ -3,9 +3,7 @@ package loop
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
@@ -44,8 +42,12 @@ type Exchange struct {
 	generation atomic.Uint64
 }
 
-// An exchangeList is a loop's free list of exchanges.
-type exchangeList struct{ free []*Exchange }
+// An exchangeList is a loop's free list of exchanges, and one of those who give
+// their bodies back.
+type exchangeList struct {
+	free  []*Exchange
+	owned []*ownedBody
+}
 
 const maxFreeExchanges = 4096
 
@@ -150,19 +152,20 @@ func (x *Exchange) call(f Handler) {
 
 // protect calls f; a panic of it costs the stream an INTERNAL_ERROR.
 func (x *Exchange) protect(f Handler) {
+	returned := false
 	defer func() {
 		if v := recover(); v != nil {
 			x.onPanic(v)
+		} else if !returned {
+			x.conn.loop.srv.fail(errGoexit)
 		}
 	}()
 	f(x)
+	returned = true
 }
 
 func (x *Exchange) onPanic(v any) {
-	srv := x.conn.loop.srv
-	srv.panics.Add(1)
-	srv.log.Error().Str("pattern", x.match.Pattern).Str("panic", fmt.Sprint(v)).
-		Bytes("stack", debug.Stack()).Msg("panic in a callback, stream reset")
+	x.conn.loop.onPanic(x.match.Pattern, v)
 	if x.stream != nil {
 		x.conn.h2.Reset(x.stream, frames.ErrCodeInternal)
 	}

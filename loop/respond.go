@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -114,7 +113,7 @@ func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
 		release()
 		return err
 	}
-	return x.conn.h2.WriteRegion(x.stream, body, h2.ReleaseFunc(release), true)
+	return x.conn.h2.WriteRegion(x.stream, body, x.newOwnedBody(release), true)
 }
 
 // SendSource answers with what src yields, which must be length octets in all;
@@ -125,33 +124,7 @@ func (x *Exchange) SendSource(status int, length int64, src Source) error {
 		src.Release()
 		return err
 	}
-	if length >= 0 {
-		src = &measuredSource{Source: src, left: length}
-	}
-	return x.conn.h2.WriteSource(x.stream, src)
-}
-
-// A measuredSource holds a source to the length that was announced: a body
-// that is shorter or longer fails, and is never silently wrong.
-type measuredSource struct {
-	Source
-	left int64
-}
-
-func (m *measuredSource) Pull(max int) ([]byte, bool, error) {
-	p, end, err := m.Source.Pull(max)
-	if err != nil {
-		return nil, false, err
-	}
-	m.left -= int64(len(p))
-	switch {
-	case m.left < 0:
-		return nil, false, fmt.Errorf("loop: source yields at least %d octets more than announced", -m.left)
-	case end && m.left > 0:
-		return nil, false, fmt.Errorf("loop: source ended %d octets before the length announced", m.left)
-	}
-	// The end comes with the last octets, so that END_STREAM does.
-	return p, m.left == 0, nil
+	return x.conn.h2.WriteSource(x.stream, &appSource{src, x.conn.loop, x.match.Pattern, max(length, -1)})
 }
 
 // Reset ends the exchange at once: the client sees RST_STREAM with code.

@@ -1,0 +1,119 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+var (
+	// errPanicked ends the stream of a source that panicked.
+	errPanicked = errors.New("loop: panic in a callback")
+
+	errGoexit = errors.New("loop: a callback called runtime.Goexit, which ended its event loop")
+)
+
+// recoverApp, deferred around a call of the application's code, keeps its panic
+// from the connection and sets *err, if there is one, in place of what the call
+// would have returned. returned tells that the call has returned.
+func (l *eventLoop) recoverApp(pattern string, returned *bool, err *error) {
+	if *returned {
+		return
+	}
+	v := recover()
+	if v == nil {
+		l.srv.fail(errGoexit)
+		return
+	}
+	l.onPanic(pattern, v)
+	if err != nil {
+		*err = errPanicked
+	}
+}
+
+func (l *eventLoop) onPanic(pattern string, v any) {
+	l.srv.panics.Add(1)
+	l.srv.log.Error().Str("pattern", pattern).Str("panic", fmt.Sprint(v)).
+		Bytes("stack", debug.Stack()).Msg("panic in a callback")
+}
+
+// An appSource is a source of the application, whose panics are caught and whose
+// length is held to what was announced: a body that is shorter or longer fails,
+// and is never silently wrong.
+type appSource struct {
+	src     Source
+	loop    *eventLoop
+	pattern string
+	left    int64 // -1 if the length is not known
+}
+
+// Pull asks the source.
+func (s *appSource) Pull(max int) (p []byte, end bool, err error) {
+	p, end, err = s.pull(max)
+	if err != nil || s.left < 0 {
+		return p, end, err
+	}
+	n := int64(len(p))
+	switch {
+	case n > s.left:
+		return nil, false, fmt.Errorf("loop: source yields at least %d octets more than announced", n-s.left)
+	case end && n < s.left:
+		return nil, false, fmt.Errorf("loop: source ended %d octets before the length announced", s.left-n)
+	}
+	s.left -= n
+	// The end comes with the last octets, so that END_STREAM does.
+	return p, s.left == 0, nil
+}
+
+func (s *appSource) pull(max int) (p []byte, end bool, err error) {
+	returned := false
+	defer s.loop.recoverApp(s.pattern, &returned, &err)
+	p, end, err = s.src.Pull(max)
+	returned = true
+	return p, end, err
+}
+
+// Release gives the source back.
+func (s *appSource) Release() {
+	returned := false
+	defer s.loop.recoverApp(s.pattern, &returned, nil)
+	s.src.Release()
+	returned = true
+}
+
+// An ownedBody is who gives the octets of [Exchange.SendOwned] back. It goes to
+// the loop's free list when it has.
+type ownedBody struct {
+	loop    *eventLoop
+	pattern string
+	release func()
+}
+
+const maxFreeOwned = 1024
+
+func (x *Exchange) newOwnedBody(release func()) *ownedBody {
+	l := &x.conn.loop.free
+	o := new(ownedBody)
+	if n := len(l.owned); n > 0 {
+		o, l.owned = l.owned[n-1], l.owned[:n-1]
+	}
+	*o = ownedBody{x.conn.loop, x.match.Pattern, release}
+	return o
+}
+
+// Release calls back.
+func (o *ownedBody) Release() {
+	o.call()
+	l := &o.loop.free
+	*o = ownedBody{}
+	if len(l.owned) < maxFreeOwned {
+		l.owned = append(l.owned, o)
+	}
+}
+
+func (o *ownedBody) call() {
+	returned := false
+	defer o.loop.recoverApp(o.pattern, &returned, nil)
+	o.release()
+	returned = true
+}
