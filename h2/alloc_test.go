@@ -77,9 +77,12 @@ func (h *hotConn) request(tb testing.TB, n int) {
 	encode := func() []byte {
 		block = block[:0]
 		for _, f := range []Field{
-			{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"},
-			{Name: ":path", Value: "/hello"}, {Name: ":authority", Value: "a.example:8443"},
-			{Name: "user-agent", Value: "h2load nghttp2/1.52.0"}, {Name: "accept", Value: "*/*"},
+			{Name: ":method", Value: "GET"},
+			{Name: ":scheme", Value: "https"},
+			{Name: ":path", Value: "/hello"},
+			{Name: ":authority", Value: "a.example:8443"},
+			{Name: "user-agent", Value: "h2load nghttp2/1.52.0"},
+			{Name: "accept", Value: "*/*"},
 		} {
 			if err := enc.WriteField(f); err != nil {
 				tb.Fatal(err)
@@ -118,7 +121,8 @@ func (h *hotConn) turn(tb testing.TB) {
 var (
 	hello       = []byte("Hello, World!")
 	helloFields = []Field{
-		{Name: "content-type", Value: "text/plain; charset=utf-8"}, {Name: "content-length", Value: "13"},
+		{Name: "content-type", Value: "text/plain; charset=utf-8"},
+		{Name: "content-length", Value: "13"},
 		{Name: "server", Value: "h2loop"},
 	}
 	tenMiB = make([]byte, 10<<20)

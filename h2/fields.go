@@ -131,11 +131,12 @@ func (l *fieldList) inspect(f Field, trailer bool) {
 		l.length = n
 	case "priority":
 		// Several field lines make one dictionary (RFC 9110, Section 5.3).
-		if l.signalled {
+		switch {
+		case !l.signalled:
+			l.priority, l.signalled = f.Value, true
+		case len(l.priority) < maxJoinedPriority:
 			l.priority += "," + f.Value
-			return
 		}
-		l.priority, l.signalled = f.Value, true
 	}
 }
 
@@ -291,11 +292,10 @@ func validScheme(s string) bool {
 		return true
 	}
 	for i := range len(s) {
-		b := s[i] | 0x20
-		if 'a' <= b && b <= 'z' {
-			continue
-		}
-		if i == 0 || !('0' <= s[i] && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.') {
+		switch b := s[i]; {
+		case 'a' <= b|0x20 && b|0x20 <= 'z':
+		case i > 0 && ('0' <= b && b <= '9' || b == '+' || b == '-' || b == '.'):
+		default:
 			return false
 		}
 	}

@@ -1,13 +1,12 @@
 package h2
 
 import (
+	"go/ast"
 	"go/build"
 	"go/parser"
 	"go/token"
 	"strings"
 	"testing"
-
-	"go/ast"
 )
 
 // TestImports keeps the state machine free of sockets, TLS, locks and the event

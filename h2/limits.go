@@ -88,6 +88,11 @@ const (
 	// answered with 431.
 	maxBlockFactor = 4
 
+	// maxJoinedPriority is how long a Priority field may be for another line
+	// to be joined to it: a block of a thousand references to one in the table
+	// must not copy a thousand times what it has.
+	maxJoinedPriority = 256
+
 	// maxEarlyPriorities bounds the PRIORITY_UPDATE frames remembered for
 	// streams that are not open yet (RFC 9218, Section 7.1).
 	maxEarlyPriorities = 16

@@ -106,6 +106,7 @@ func (p *peerModel) sentFrame(h frames.Header, payload []byte) {
 		} else {
 			p.stream(f.StreamID).window += int64(f.Increment)
 		}
+	default: // says nothing of what the server may send
 	}
 }
 
@@ -321,6 +322,7 @@ func (p *peerModel) gotSettings(h frames.Header, payload []byte) (string, error)
 			p.maxFrame = s.Value
 		case frames.SettingHeaderTableSize:
 			p.dec.SetAllowedMaxDynamicTableSize(s.Value)
+		default: // says nothing to a server that does not push
 		}
 	}
 	p.settings = p.settings[1:]

@@ -84,7 +84,8 @@ func TestRFC9218Section5_PriorityField(t *testing.T) {
 		{[]string{"priority: "}, priority{3, false}},
 		{[]string{"priority: u=1", "priority: i"}, priority{1, true}},
 		{[]string{"priority: u=1, i", "priority: u=6"}, priority{6, true}},
-		{[]string{"priority: !!"}, priority{3, true}}, // as if it were not there
+		{[]string{"priority: u=1" + strings.Repeat(" ", 300) + ", i", "priority: u=6"}, priority{1, true}}, // long enough
+		{[]string{"priority: !!"}, priority{3, true}},                                                      // as if it were not there
 	} {
 		tc := newTestConn(t, Config{})
 		tc.recv(tc.get(1, tt.fields...))
@@ -135,15 +136,6 @@ func TestRFC9218Section7_1_BeforeHeaders(t *testing.T) {
 		if got := tc.stream(id).priority; got.urgency != 0 {
 			t.Errorf("stream %d: %+v", id, got)
 		}
-	}
-}
-
-// queueAll answers streams 1, 3 … with a body each and no room to send it.
-func queueAll(tc *testConn, sizes map[frames.StreamID]int, ids ...frames.StreamID) {
-	tc.t.Helper()
-	tc.drain()
-	for _, id := range ids {
-		mustDo(tc.t, tc.c.WriteRegion(tc.stream(id), make([]byte, sizes[id]), nil, true))
 	}
 }
 

@@ -143,7 +143,8 @@ func (r *randomTalk) frame() []byte {
 		return headerFrames(id, rng.IntN(2) == 0, block, rng.IntN(len(block)+1), len(block))
 	case 4, 5, 6:
 		s := r.c.streams.get(id)
-		if s == nil && !(r.bad && rng.IntN(4) == 0) && !r.c.closed.wasReset(id) {
+		inFlight := r.c.closed.wasReset(id) || r.bad && rng.IntN(4) == 0
+		if s == nil && !inFlight {
 			return ping("no data!")
 		}
 		n := rng.IntN(500)

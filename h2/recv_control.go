@@ -80,10 +80,12 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 			return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "SETTINGS_NO_RFC7540_PRIORITIES changed", Section: "RFC 9218, Section 2.1"}
 		}
 		c.peer.noPriorities = s.Value == 1
+	default:
+		// ENABLE_PUSH and MAX_CONCURRENT_STREAMS bind a server that pushes; we
+		// do not. "An endpoint that receives a SETTINGS frame with any unknown
+		// or unsupported identifier MUST ignore that setting."
+		// RFC 9113, Section 6.5.2.
 	}
-	// ENABLE_PUSH and MAX_CONCURRENT_STREAMS bind a server that pushes; we do
-	// not. "An endpoint that receives a SETTINGS frame with any unknown or
-	// unsupported identifier MUST ignore that setting." RFC 9113, Section 6.5.2.
 	return nil
 }
 

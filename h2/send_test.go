@@ -168,12 +168,18 @@ func TestSection8_1_TrailersOut(t *testing.T) {
 		want  []string
 	}{
 		{"alone", func(*testConn, *Stream) {}, []string{"HEADERS 1 x-sum=7 END_STREAM"}},
-		{"after a direct write", func(tc *testConn, s *Stream) { mustDo(t, tc.c.Write(s, []byte("abc"), false)) },
-			[]string{`DATA 1 "abc"`, "HEADERS 1 x-sum=7 END_STREAM"}},
-		{"after a region", func(tc *testConn, s *Stream) { mustDo(t, tc.c.WriteRegion(s, make([]byte, 20000), nil, false)) },
-			[]string{"DATA 1 len=16384", "DATA 1 len=3616", "HEADERS 1 x-sum=7 END_STREAM"}},
-		{"after a source", func(tc *testConn, s *Stream) { mustDo(t, tc.c.WriteSource(s, tc.source(1, "ab", "cd"))) },
-			[]string{`DATA 1 "ab"`, `DATA 1 "cd"`, "HEADERS 1 x-sum=7 END_STREAM"}},
+		{
+			"after a direct write", func(tc *testConn, s *Stream) { mustDo(t, tc.c.Write(s, []byte("abc"), false)) },
+			[]string{`DATA 1 "abc"`, "HEADERS 1 x-sum=7 END_STREAM"},
+		},
+		{
+			"after a region", func(tc *testConn, s *Stream) { mustDo(t, tc.c.WriteRegion(s, make([]byte, 20000), nil, false)) },
+			[]string{"DATA 1 len=16384", "DATA 1 len=3616", "HEADERS 1 x-sum=7 END_STREAM"},
+		},
+		{
+			"after a source", func(tc *testConn, s *Stream) { mustDo(t, tc.c.WriteSource(s, tc.source(1, "ab", "cd"))) },
+			[]string{`DATA 1 "ab"`, `DATA 1 "cd"`, "HEADERS 1 x-sum=7 END_STREAM"},
+		},
 		{"after a source that ends empty", func(tc *testConn, s *Stream) {
 			src := tc.source(1, "ab", "")
 			mustDo(t, tc.c.WriteSource(s, src))

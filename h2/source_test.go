@@ -277,34 +277,53 @@ func TestSourceActsFromWithinPull(t *testing.T) {
 		want   []string
 		events []string
 	}{
-		{"resets its own stream", func(tc *testConn) { tc.c.Reset(tc.stream(1), frames.ErrCodeCancel) },
+		{
+			"resets its own stream", func(tc *testConn) { tc.c.Reset(tc.stream(1), frames.ErrCodeCancel) },
 			[]string{"RST_STREAM 1 CANCEL", "DATA 3 len=2000 END_STREAM", `DATA 5 "two" END_STREAM`},
-			[]string{"closed 1 stream reset by the application", "closed 3 ok", "closed 5 ok"}},
-		{"resets the next", func(tc *testConn) { tc.c.Reset(tc.stream(3), frames.ErrCodeCancel) },
+			[]string{"closed 1 stream reset by the application", "closed 3 ok", "closed 5 ok"},
+		},
+		{
+			"resets the next", func(tc *testConn) { tc.c.Reset(tc.stream(3), frames.ErrCodeCancel) },
 			[]string{"RST_STREAM 3 CANCEL", `DATA 1 "one" END_STREAM`, `DATA 5 "two" END_STREAM`},
-			[]string{"closed 3 stream reset by the application", "closed 1 ok", "closed 5 ok"}},
-		{"resets all", func(tc *testConn) {
-			for _, id := range []frames.StreamID{5, 3, 1} {
-				tc.c.Reset(tc.stream(id), frames.ErrCodeCancel)
-			}
-		}, []string{"RST_STREAM 5 CANCEL", "RST_STREAM 3 CANCEL", "RST_STREAM 1 CANCEL"},
-			[]string{"closed 5 stream reset by the application", "closed 3 stream reset by the application", "closed 1 stream reset by the application"}},
-		{"goes away", func(tc *testConn) { tc.c.GoAway(frames.ErrCodeInternal, "") },
+			[]string{"closed 3 stream reset by the application", "closed 1 ok", "closed 5 ok"},
+		},
+		{
+			"resets all", func(tc *testConn) {
+				for _, id := range []frames.StreamID{5, 3, 1} {
+					tc.c.Reset(tc.stream(id), frames.ErrCodeCancel)
+				}
+			},
+			[]string{"RST_STREAM 5 CANCEL", "RST_STREAM 3 CANCEL", "RST_STREAM 1 CANCEL"},
+			[]string{"closed 5 stream reset by the application", "closed 3 stream reset by the application", "closed 1 stream reset by the application"},
+		},
+		{
+			"goes away", func(tc *testConn) { tc.c.GoAway(frames.ErrCodeInternal, "") },
 			[]string{"GOAWAY last=7 INTERNAL_ERROR"},
-			[]string{"closed 1 connection INTERNAL_ERROR", "closed 3 connection INTERNAL_ERROR", "closed 5 connection INTERNAL_ERROR", "closed 7 connection INTERNAL_ERROR"}},
-		{"closes the connection", func(tc *testConn) { tc.c.Close() }, nil,
-			[]string{"closed 1 connection closed", "closed 3 connection closed", "closed 5 connection closed", "closed 7 connection closed"}},
-		{"begins to shut down", func(tc *testConn) { tc.c.Shutdown() },
+			[]string{"closed 1 connection INTERNAL_ERROR", "closed 3 connection INTERNAL_ERROR", "closed 5 connection INTERNAL_ERROR", "closed 7 connection INTERNAL_ERROR"},
+		},
+		{
+			"closes the connection", func(tc *testConn) { tc.c.Close() }, nil,
+			[]string{"closed 1 connection closed", "closed 3 connection closed", "closed 5 connection closed", "closed 7 connection closed"},
+		},
+		{
+			"begins to shut down", func(tc *testConn) { tc.c.Shutdown() },
 			[]string{"GOAWAY last=2147483647 NO_ERROR", `PING "goingawy"`, `DATA 1 "one" END_STREAM`, "DATA 3 len=2000 END_STREAM", `DATA 5 "two" END_STREAM`},
-			[]string{"closed 1 ok", "closed 3 ok", "closed 5 ok"}},
-		{"answers another", func(tc *testConn) { mustDo(t, tc.c.Write(tc.stream(7), []byte("hi"), true)) },
+			[]string{"closed 1 ok", "closed 3 ok", "closed 5 ok"},
+		},
+		{
+			"answers another", func(tc *testConn) { mustDo(t, tc.c.Write(tc.stream(7), []byte("hi"), true)) },
 			[]string{`DATA 1 "one" END_STREAM`, "DATA 3 len=2000 END_STREAM", `DATA 5 "two" END_STREAM`, `DATA 7 "hi" END_STREAM`},
-			[]string{"closed 1 ok", "closed 3 ok", "closed 5 ok", "closed 7 ok"}},
-		{"ends another", func(tc *testConn) { mustDo(t, tc.c.Write(tc.stream(7), nil, true)) },
+			[]string{"closed 1 ok", "closed 3 ok", "closed 5 ok", "closed 7 ok"},
+		},
+		{
+			"ends another", func(tc *testConn) { mustDo(t, tc.c.Write(tc.stream(7), nil, true)) },
 			[]string{`DATA 7 "" END_STREAM`, `DATA 1 "one" END_STREAM`, "DATA 3 len=2000 END_STREAM", `DATA 5 "two" END_STREAM`},
-			[]string{"closed 7 ok", "closed 1 ok", "closed 3 ok", "closed 5 ok"}},
-		{"resets its own and closes", func(tc *testConn) { tc.c.Reset(tc.stream(1), frames.ErrCodeCancel); tc.c.Close() }, nil,
-			[]string{"closed 1 stream reset by the application", "closed 3 connection closed", "closed 5 connection closed", "closed 7 connection closed"}},
+			[]string{"closed 7 ok", "closed 1 ok", "closed 3 ok", "closed 5 ok"},
+		},
+		{
+			"resets its own and closes", func(tc *testConn) { tc.c.Reset(tc.stream(1), frames.ErrCodeCancel); tc.c.Close() }, nil,
+			[]string{"closed 1 stream reset by the application", "closed 3 connection closed", "closed 5 connection closed", "closed 7 connection closed"},
+		},
 	} {
 		tc := newTestConn(t, Config{})
 		tc.answered(4)

@@ -1,6 +1,10 @@
 package h2
 
-import "github.com/h2loop/h2loop/frames"
+import (
+	"slices"
+
+	"github.com/h2loop/h2loop/frames"
+)
 
 // A streamTable finds the open streams of a connection by identifier.
 //
@@ -117,14 +121,5 @@ func remember(ring *[]frames.StreamID, at *int, limit int, id frames.StreamID) {
 	*at = (*at + 1) % limit
 }
 
-func (c *closedRing) wasEnded(id frames.StreamID) bool { return contains(c.ended, id) }
-func (c *closedRing) wasReset(id frames.StreamID) bool { return contains(c.reset, id) }
-
-func contains(ring []frames.StreamID, id frames.StreamID) bool {
-	for _, x := range ring {
-		if x == id {
-			return true
-		}
-	}
-	return false
-}
+func (c *closedRing) wasEnded(id frames.StreamID) bool { return slices.Contains(c.ended, id) }
+func (c *closedRing) wasReset(id frames.StreamID) bool { return slices.Contains(c.reset, id) }
