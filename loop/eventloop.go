@@ -99,13 +99,16 @@ func (l *eventLoop) install() (err error) {
 		l.bell.close()
 		return fmt.Errorf("loop: making an epoll instance: %w", err)
 	}
-	gc, err := l.client.EnrollContext(l.bell.local, l.bell)
-	if err != nil {
-		l.watch.close()
-		l.bell.close()
-		return fmt.Errorf("loop: enrolling a doorbell: %w", err)
+	for i := range l.bell.lines {
+		line := &l.bell.lines[i]
+		gc, err := l.client.EnrollContext(line.local, line)
+		if err != nil {
+			l.watch.close()
+			l.bell.close()
+			return fmt.Errorf("loop: enrolling a doorbell: %w", err)
+		}
+		l.self = gc.EventLoop()
 	}
-	l.self = gc.EventLoop()
 	return nil
 }
 
@@ -115,6 +118,7 @@ func (l *eventLoop) stop() error {
 	l.closed = true
 	l.mu.Unlock()
 	err := l.client.Stop()
+	l.bury()
 	l.watch.close()
 	l.bell.close()
 	// What was posted and not run finds its exchange over, and gives back what
@@ -126,6 +130,19 @@ func (l *eventLoop) stop() error {
 	return err
 }
 
+// bury closes what a loop that has died in a callback has left open. After an
+// ordinary end that is nothing.
+func (l *eventLoop) bury() {
+	for c := l.conns.head; c != nil; {
+		next := c.next
+		l.guarded(c, func(c *conn) { c.wire.close() })
+		c = next
+	}
+	for i := range l.bell.lines {
+		l.bell.lines[i].read.close()
+	}
+}
+
 // OnOpen takes a connection that an acceptor has enrolled.
 func (l *eventLoop) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	switch c := gc.Context().(type) {
@@ -133,7 +150,7 @@ func (l *eventLoop) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 		defer l.contain(c)
 		c.open(gc)
 		l.endTurn()
-	case *doorbell:
+	case *bellLine:
 		c.read.open(gc)
 	}
 	return nil, gnet.None
@@ -145,9 +162,14 @@ func (l *eventLoop) OnClose(gc gnet.Conn, err error) gnet.Action {
 	case *conn:
 		defer l.contain(c)
 		c.onClose(err)
-	case *doorbell:
+		if len(l.touched) > 0 {
+			l.bell.ring() // this need not be within a turn
+		}
+	case *bellLine:
 		c.read.drop()
-		l.lost()
+		if c == &l.bell.lines[0] {
+			l.lost()
+		}
 	}
 	return gnet.None
 }
@@ -166,11 +188,10 @@ func (l *eventLoop) lost() {
 func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 	switch c := gc.Context().(type) {
 	case *conn:
-		defer l.contain(c)
-		c.receive()
+		l.guarded(c, (*conn).receive)
 		l.endTurn()
-	case *doorbell:
-		c.answered()
+	case *bellLine:
+		l.bell.answered(c)
 		l.serveRound()
 		l.endTurn()
 	}
@@ -217,16 +238,23 @@ func (l *eventLoop) touch(c *conn) {
 }
 
 // endTurn flushes the connections that were touched. Those that this touches
-// in turn wait until other events have been polled.
+// in turn wait until other events have been polled, like all that are ready:
+// the bell is rung last, behind what has arrived during the turn.
 func (l *eventLoop) endTurn() {
-	if len(l.touched) == 0 {
-		return
+	if len(l.touched) > 0 {
+		l.flushTouched()
 	}
+	if len(l.ready) > 0 {
+		l.bell.ring()
+	}
+}
+
+func (l *eventLoop) flushTouched() {
 	n := len(l.touched)
 	for i := range n {
-		c := l.touched[i]
-		c.isTouched = false
-		l.guarded(c, (*conn).flush)
+		if c := l.touched[i]; c.isTouched { // not flushed since
+			l.guarded(c, (*conn).flush)
+		}
 	}
 	for _, c := range l.touched[n:] {
 		c.isTouched = false
@@ -236,12 +264,11 @@ func (l *eventLoop) endTurn() {
 	l.touched = l.touched[:0]
 }
 
-// pushReady puts c into the next round.
+// pushReady puts c into the next round. endTurn rings for it.
 func (l *eventLoop) pushReady(c *conn) {
 	if !c.isReady {
 		c.isReady = true
 		l.ready = append(l.ready, c)
-		l.bell.ring()
 	}
 }
 
