@@ -162,13 +162,12 @@ func urls(listeners []loop.Listener, addrs []net.Addr) []string {
 
 // plain says in plain words why the server did not start, or ended.
 func plain(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "listen" && op.Addr != nil {
-		var errno syscall.Errno
-		if errors.As(op.Err, &errno) {
-			return fmt.Sprintf("cannot listen on %s: %v", op.Addr, errno)
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" && op.Addr != nil {
+		cause := op.Err
+		if errno, ok := errors.AsType[syscall.Errno](cause); ok {
+			cause = errno
 		}
-		return fmt.Sprintf("cannot listen on %s: %v", op.Addr, op.Err)
+		return fmt.Sprintf("cannot listen on %s: %v", op.Addr, cause)
 	}
 	text := err.Error()
 	for _, prefix := range []string{"loop: ", "files: "} {
