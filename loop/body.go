@@ -1,6 +1,13 @@
 package loop
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
+
+// ErrBodyGone is returned by the methods that ask for the request body if some of
+// it has come already, and was thrown away or handed on.
+var ErrBodyGone = errors.New("loop: the request body has begun to arrive")
 
 // A BodyFunc takes a piece of a request body, which it borrows; end says that
 // it is the last, which may be empty.
@@ -13,17 +20,18 @@ type bodyReader struct {
 	whole func(x *Exchange, body []byte)
 	buf   []byte
 	limit int
+	begun bool // octets have come
 	ended bool
 }
 
 func (b *bodyReader) wanted() bool { return !b.ended && (b.each != nil || b.whole != nil) }
 
 // OnBody hands the request body to f piece by piece as it arrives, and returns
-// before the first piece. It is to be called in the handler, before the body
-// has begun to arrive; f runs on the loop.
+// before the first piece. It is to be called in the handler: once the body has
+// begun to arrive it returns ErrBodyGone. f runs on the loop.
 func (x *Exchange) OnBody(f BodyFunc) error {
-	if x.stream == nil {
-		return ErrClosed
+	if err := x.mayDemand(); err != nil {
+		return err
 	}
 	x.body.each = f
 	return x.demandBody()
@@ -31,10 +39,11 @@ func (x *Exchange) OnBody(f BodyFunc) error {
 
 // ReadBody gathers the request body and calls f with it once it is complete;
 // f borrows it. A body longer than limit octets (0 means
-// [Config.MaxBufferedBody]) is answered with 413, and f is not called.
+// [Config.MaxBufferedBody]) is answered with 413, and f is not called. Like
+// OnBody, it is to be called in the handler.
 func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
-	if x.stream == nil {
-		return ErrClosed
+	if err := x.mayDemand(); err != nil {
+		return err
 	}
 	if limit <= 0 {
 		limit = x.conn.loop.srv.cfg.MaxBufferedBody
@@ -45,6 +54,19 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 		return nil
 	}
 	return x.demandBody()
+}
+
+// mayDemand says why the request body cannot be had: what is left of one that
+// has begun must not look like the whole.
+func (x *Exchange) mayDemand() error {
+	switch {
+	case x.stream == nil:
+		return ErrClosed
+	case x.body.begun:
+		return ErrBodyGone
+	default:
+		return nil
+	}
 }
 
 // demandBody lets the client go on if it waits to be told to (RFC 9110,
@@ -98,6 +120,7 @@ func (x *Exchange) refuseBody() {
 // onBody takes a piece of the body from the stream.
 func (x *Exchange) onBody(p []byte, end bool) {
 	c, s := x.conn, x.stream
+	x.body.begun = x.body.begun || len(p) > 0
 	x.body.ended = end
 	switch {
 	case x.body.each != nil:

@@ -35,8 +35,7 @@ const patience = 30 * time.Second
 
 // TestMain fails if the tests leave goroutines or descriptors behind.
 func TestMain(m *testing.M) {
-	warmUp()
-	goroutines, fds := runtime.NumGoroutine(), openFDs()
+	goroutines, fds := warmUp(), openFDs()
 	code := m.Run()
 	if code == 0 {
 		if err := waitForLeavers(goroutines, fds); err != nil {
@@ -47,11 +46,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// warmUp has the runtime open what it keeps for ever.
-func warmUp() {
+// warmUp has the runtime open what it keeps for ever, and returns the number of
+// goroutines once those that only start something up are gone.
+func warmUp() (goroutines int) {
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		_ = ln.Close()
 	}
+	goroutines = runtime.NumGoroutine()
+	for range 20 {
+		time.Sleep(time.Millisecond)
+		goroutines = min(goroutines, runtime.NumGoroutine())
+	}
+	return goroutines
 }
 
 // waitForLeavers waits until no more goroutines and descriptors are there than

@@ -51,7 +51,8 @@ type peer struct {
 	granted  int64                       // by WINDOW_UPDATE for the connection
 	pings    int                         // answers to ours
 	goAways  []goAway
-	longest  int // DATA frame
+	uploaded int64 // octets of DATA, as sendPieces counts them
+	longest  int   // DATA frame
 	err      error
 }
 
