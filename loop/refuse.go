@@ -12,11 +12,15 @@ func (c *conn) refuseProtocol(first []byte) {
 	c.refuse(first, "This port speaks HTTP/2 only: use a client that does, with prior knowledge on a cleartext port.\n")
 }
 
+// methodLimit is how long a method may be. It is also what tlsbridge keeps of
+// what is not TLS: to wait for more would be to wait in vain.
+const methodLimit = 16
+
 // refuse says in HTTP/1.1, if that is what the peer seems to speak, what it
 // should do instead, and closes. If too little has come to know, it waits.
 func (c *conn) refuse(first []byte, why string) {
 	http1, sure := isHTTP1(first)
-	if !sure && len(first) < sniffLimit {
+	if !sure && len(first) < methodLimit {
 		return
 	}
 	if http1 {
