@@ -21,7 +21,8 @@ type Source interface {
 	// Pull returns the next piece, of about max octets at most; end says
 	// that it is the last. It is called only when there is room to send.
 	// The piece is lent to the connection until the next call of Pull or
-	// Release. An empty piece without end means that nothing is ready: the
+	// Release; Release comes within Pull only if that closes the
+	// connection. An empty piece without end means that nothing is ready: the
 	// source is not asked again until [Conn.Resume]. An error resets the
 	// stream with INTERNAL_ERROR.
 	Pull(max int) (p []byte, end bool, err error)

@@ -107,6 +107,46 @@ func TestRFC7541Section4_2_SizeUpdatePassesMemos(t *testing.T) {
 	}
 }
 
+// TestMemosAreUsed changes what is remembered of a section, and sees it sent.
+func TestMemosAreUsed(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	answer := func(fields ...Field) {
+		tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, fields, true)) }
+	}
+	a, b := Field{Name: "x-a", Value: "a"}, Field{Name: "x-b", Value: "b"}
+	id := frames.StreamID(1)
+	get := func() string {
+		t.Helper()
+		tc.recv(tc.get(id))
+		id += 2
+		return strings.SplitN(tc.drain()[0], " ", 3)[2]
+	}
+	for range 3 {
+		answer(a)
+		get()
+		answer(b)
+		get()
+	}
+	for i := range tc.c.codec.memos {
+		m := &tc.c.codec.memos[i]
+		m.block = append(m.block, 0xbf) // and the older entry of the table
+	}
+	for _, f := range []Field{a, b} {
+		answer(f)
+		if got, want := get(), ":status=200 "+f.Name+"="+f.Value; len(got) <= len(want+" END_STREAM") {
+			t.Errorf("%s: it was encoded anew", got)
+		}
+	}
+	answer(Field{Name: "x-a", Value: "a", Sensitive: true})
+	if got := get(); got != ":status=200 x-a=a END_STREAM" {
+		t.Errorf("%s: sensitive fields are another section", got)
+	}
+	answer(a, b)
+	if got := get(); got != ":status=200 x-a=a x-b=b END_STREAM" {
+		t.Errorf("%s: more fields are another section", got)
+	}
+}
+
 func TestSection8_2_CheckField(t *testing.T) {
 	for _, tt := range []struct{ name, value, want string }{
 		{"content-type", "text/html; charset=utf-8", ""},

@@ -22,8 +22,8 @@ type Config struct {
 	// application keeps up. Default 1 MiB.
 	MaxStreamWindow int32
 
-	// ConnWindow is the receive window of the connection, in octets.
-	// Default 1 MiB.
+	// ConnWindow is the receive window of the connection, in octets: 65535
+	// or more. Default 1 MiB.
 	ConnWindow int32
 
 	// MaxUnread is how many octets of request bodies a connection may hold
@@ -64,7 +64,6 @@ func (cfg Config) withDefaults() Config {
 	setDefault(&cfg.MaxStreamWindow, max(defaultMaxStreamWindow, cfg.StreamWindow))
 	setDefault(&cfg.ConnWindow, defaultConnWindow)
 	setDefault(&cfg.MaxUnread, defaultMaxUnread)
-	cfg.ConnWindow = max(cfg.ConnWindow, initialWindow)
 	cfg.MaxStreamWindow = max(cfg.MaxStreamWindow, cfg.StreamWindow)
 	return cfg
 }

@@ -72,14 +72,13 @@ type Conn struct {
 
 // peerSettings are the peer's SETTINGS that matter to a server.
 type peerSettings struct {
-	seen            bool // the first SETTINGS has arrived
-	acked           bool // it has seen ours
-	initialWindow   uint32
-	maxFrameSize    uint32
-	headerTable     uint32 // as last said
-	minHeaderTable  uint32 // the least said before the encoder existed
-	noPriorities    bool
-	maxHeaderListSz uint32
+	seen           bool // the first SETTINGS has arrived
+	acked          bool // it has seen ours
+	initialWindow  uint32
+	maxFrameSize   uint32
+	headerTable    uint32 // as last said
+	minHeaderTable uint32 // the least said before the encoder existed
+	noPriorities   bool
 }
 
 // Init makes c the connection of a peer that has just connected, and queues
@@ -147,7 +146,6 @@ func (c *Conn) Close() {
 	c.streams.each(func(s *Stream) { c.closeStream(s, ErrConnClosed) })
 	c.shared.putCarry(c.recv.carry)
 	c.recv.carry = nil
-	c.sched.release(c.shared)
 	c.codec, c.streams, c.closed, c.early, c.lame = nil, streamTable{}, closedRing{}, nil, nil
 	if c.out != nil {
 		c.finishOutbox()

@@ -79,6 +79,9 @@ func (tc *testConn) greet() {
 // does not ask for the error fails.
 func (tc *testConn) recv(sent ...[]byte) {
 	tc.t.Helper()
+	if tc.err != nil && !tc.errSeen {
+		tc.t.Fatalf("unexpected: %v", tc.err)
+	}
 	for _, b := range sent {
 		tc.peer.sent(b)
 		step := 1

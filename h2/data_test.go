@@ -262,6 +262,24 @@ func TestSection6_9_WindowsOfConfigMakeSense(t *testing.T) {
 	}
 }
 
+// TestSection6_9_DefaultWindows grows a stream's window from 256 KiB to 1 MiB.
+func TestSection6_9_DefaultWindows(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.whole = true
+	tc.recv(tc.post(1))
+	for _, want := range []int32{256 << 10, 512 << 10, 1 << 20, 1 << 20} {
+		s := tc.stream(1)
+		if got := s.recvWindow.size; got != want {
+			t.Errorf("window %d, want %d", got, want)
+		}
+		for n := int32(0); n < want/2; n += 16384 {
+			tc.recv(data(1, strings.Repeat("x", 16384)))
+		}
+		tc.drain()
+		tc.app.events = nil
+	}
+}
+
 // TestSection6_9_ConnectionCredit returns connection credit on receipt, up to
 // MaxUnread, and later as bodies are consumed.
 func TestSection6_9_ConnectionCredit(t *testing.T) {

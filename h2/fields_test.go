@@ -264,6 +264,69 @@ func TestSection8_WellFormedRequests(t *testing.T) {
 	}
 }
 
+// TestSection8_2_1_EmptyName cannot be written as text.
+func TestSection8_2_1_EmptyName(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.recv(headerFrames(1, true, append(tc.block(requestFields("GET", nil)...), "\x00\x00\x01v"...)))
+	tc.wantReset("", 1, frames.ErrCodeProtocol)
+	tc.wantAlive("", 3)
+}
+
+// TestCharClasses holds each octet's roles against the RFCs' own lists.
+func TestCharClasses(t *testing.T) {
+	const (
+		alpha   = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		token   = "!#$%&'*+-.^_`|~0123456789" + alpha
+		regName = "-._~!$&'()*+,;=0123456789" + alpha // RFC 3986, Section 3.2.2
+	)
+	for i := range 256 {
+		s := string([]byte{byte(i)})
+		is := func(set string) bool { return strings.Contains(set, s) }
+		for name, tt := range map[string][2]bool{
+			"token":      {isToken(s), is(token)},
+			"field name": {validFieldName(s), is(token) && !is(upper)},
+			"value":      {validFieldValue("a" + s + "a"), i >= 0x20 && i != 0x7f || i == '\t'},
+			"path":       {validPath("GET", "/"+s), i > 0x20 && i != 0x7f && i != '#'},
+			"authority":  {validAuthority(s), is(regName + "[]:%")},
+			"scheme":     {validScheme(s), is(alpha)},
+			"scheme 2":   {validScheme("a" + s), is(alpha + "0123456789+-.")},
+			"length":     {func() bool { _, ok := parseLength(s); return ok }(), is("0123456789")},
+			"method":     {isToken("GE" + s), is(token)},
+		} {
+			if tt[0] != tt[1] {
+				t.Errorf("%q as %s: %v", s, name, tt[0])
+			}
+		}
+	}
+	for s, want := range map[string]int64{"0": 0, "9": 9, "10": 10, "123456789012345678": 123456789012345678, "999999999999999999": 999999999999999999} {
+		if n, ok := parseLength(s); !ok || n != want {
+			t.Errorf("%s: %d, %v", s, n, ok)
+		}
+	}
+}
+
+// TestSection8_1_1_BadContentLength has bodies that would suit what a careless
+// reader makes of the field.
+func TestSection8_1_1_BadContentLength(t *testing.T) {
+	for _, fields := range [][]string{
+		{"content-length: :"}, // 10 as a digit
+		{"content-length: +5"},
+		{"content-length: 5 "},
+		{"content-length: 5,5"},
+		{"content-length: 0", "content-length: 5"},
+		{"content-length: 5", "content-length: 0"},
+		{"content-length: 1000000000000000000"},
+	} {
+		tc := newTestConn(t, Config{})
+		tc.recv(tc.post(1, fields...))
+		tc.wantReset(fields[0], 1, frames.ErrCodeProtocol)
+		tc.wantAlive("", 3)
+	}
+	tc := newTestConn(t, Config{})
+	tc.recv(tc.post(1, "content-length: 5", "content-length: 5"), dataEnd(1, "hello"))
+	tc.wantIdle("the same twice is one")
+}
+
 func TestRFC8441Section4_ExtendedConnect(t *testing.T) {
 	for why, fields := range map[string][]string{
 		"no :scheme":        {":method: CONNECT", ":protocol: websocket", ":path: /", ":authority: a.example"},

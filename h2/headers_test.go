@@ -399,6 +399,16 @@ func TestSection5_1_1_LastIdentifier(t *testing.T) {
 	}
 }
 
+// TestSection5_1_1_CloseInTheLastRequest: no GOAWAY is due any more.
+func TestSection5_1_1_CloseInTheLastRequest(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.app.request = func(*Stream) { tc.c.Close() }
+	tc.recv(tc.get(frames.MaxStreamID))
+	if tc.c.HasPending() {
+		t.Error("a closed connection has something to write")
+	}
+}
+
 func TestSection5_1_2_StreamLimit(t *testing.T) {
 	tc := newTestConn(t, Config{MaxConcurrentStreams: 2})
 	tc.answerHeaders()
@@ -533,8 +543,9 @@ func TestSection4_3_StreamClosesInsideItsTrailers(t *testing.T) {
 			tc := newTestConn(t, Config{})
 			tc.recv(tc.post(1))
 			block := tc.block("x-first: 1", "x-second: 2", "x-third: 3")
-			b := headerFrames(1, end, block, 12)
-			first := frames.HeaderLen + 12
+			cut := len(block) - 3 // two fields are decoded, and the third is begun
+			b := headerFrames(1, end, block, cut)
+			first := frames.HeaderLen + cut
 			tc.recv(b[:first])
 			closing(tc)
 			tc.drain()
@@ -554,9 +565,13 @@ func TestCloseInsideABlock(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	block := tc.block(requestFields("GET", []string{"x-secret: value"})...)
 	tc.recv(headerFrames(1, true, block, len(block))[:frames.HeaderLen+len(block)])
+	tc.recv([]byte("\x00\x00\x01\x09\x00\x00\x00\x00\x01\x82"), []byte("\x00\x00\x02\x09\x00\x00\x00\x00\x01\x82"))
 	tc.c.Close()
 	if n := len(tc.sh.streams); n != 1 {
 		t.Errorf("%d free streams, want 1", n)
+	}
+	if n := len(tc.sh.carries); n != 1 {
+		t.Errorf("%d free carries, want the one that the frame needed", n)
 	}
 	if !tc.c.Finished() {
 		t.Error("not finished")

@@ -157,6 +157,19 @@ func TestSection10_5_UsefulFrames(t *testing.T) {
 	tc.drain()
 }
 
+// TestSection10_5_HonestNoise: browsers send PRIORITY_UPDATE with each request.
+func TestSection10_5_HonestNoise(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.whole = true
+	tc.answer("x")
+	for i := range 3 * burst {
+		id := frames.StreamID(2*i + 1)
+		tc.recv(priorityUpdate(id, "u=1"), tc.get(id))
+		tc.drain()
+		tc.app.events = nil
+	}
+}
+
 // TestSection10_5_Answers floods with frames that have to be answered and does
 // not read (CVE-2019-9512, 9515).
 func TestSection10_5_Answers(t *testing.T) {

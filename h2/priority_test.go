@@ -31,6 +31,8 @@ func TestRFC9218Section4_ParsePriority(t *testing.T) {
 		{"i=?0", 3, false},
 		{"u=2;x=y;z, i;a", 2, true},
 		{"i;a=1;b=\"q,u=6\"", 3, true},
+		{"i;u=6", 3, true},
+		{"a;u=6;i, u=1;i", 1, false},
 
 		// What is out of range or of another type has no effect.
 		{"u=8", 3, false},

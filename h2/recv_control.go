@@ -71,8 +71,6 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 		c.peer.initialWindow = s.Value
 	case frames.SettingMaxFrameSize:
 		c.peer.maxFrameSize = s.Value
-	case frames.SettingMaxHeaderListSize:
-		c.peer.maxHeaderListSz = s.Value
 	case frames.SettingNoRFC7540Priorities:
 		// "The value … MUST NOT change after the first SETTINGS frame."
 		// RFC 9218, Section 2.1.
@@ -82,7 +80,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 		c.peer.noPriorities = s.Value == 1
 	default:
 		// ENABLE_PUSH and MAX_CONCURRENT_STREAMS bind a server that pushes; we
-		// do not. "An endpoint that receives a SETTINGS frame with any unknown
+		// do not; MAX_HEADER_LIST_SIZE is advice. "An endpoint that receives a SETTINGS frame with any unknown
 		// or unsupported identifier MUST ignore that setting."
 		// RFC 9113, Section 6.5.2.
 	}

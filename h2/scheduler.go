@@ -97,16 +97,9 @@ func (q *scheduler) remove(s *Stream, parked *list, sh *Shared) {
 		q.mask &^= 1 << u
 		q.levels[u].other = false
 		if q.mask == 0 {
-			q.release(sh)
+			sh.putSchedule(q.levels)
+			q.levels = nil
 		}
-	}
-}
-
-// release gives the empty levels back.
-func (q *scheduler) release(sh *Shared) {
-	if q.levels != nil && q.mask == 0 {
-		sh.putSchedule(q.levels)
-		q.levels = nil
 	}
 }
 
