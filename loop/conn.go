@@ -36,9 +36,9 @@ const (
 	leastBatch = 16 << 10
 )
 
-// Linger bounds: how long, and how much, to listen to a peer after the last
-// octet for it, so that the kernel does not answer what it still sends with a
-// reset that destroys what we sent.
+// Linger bounds: how long without progress, and how much, to listen to a peer
+// after the last octet for it, so that the kernel does not answer what it still
+// sends with a reset that destroys what we sent.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 1 << 20
@@ -71,6 +71,7 @@ type conn struct {
 	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
 	batch     int32  // octets the next batch may have
 	lingered  int32
+	unread    int           // octets the peer had not taken when lingering last looked
 	piled     int32         // octets written while gnet still held earlier ones
 	held      int32         // octets that gnet holds, as counted in loop.held
 	active    time.Duration // when octets last came, on the loop's clock
@@ -483,6 +484,7 @@ func (c *conn) linger() {
 	if !c.wire.isOpen() {
 		return
 	}
+	c.unread = c.wire.unread()
 	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 	if c.wire.buffered() > 0 {
 		c.block()
@@ -495,13 +497,25 @@ func (c *conn) linger() {
 	c.wire.shutdownWrite()
 }
 
+// lingerOn gives a peer more time that has taken octets in the time it had: if
+// it is slow, closing would destroy what is on its way.
+func (c *conn) lingerOn() {
+	left := c.wire.unread()
+	if left >= c.unread {
+		c.wire.close()
+		return
+	}
+	c.unread = left
+	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
+}
+
 // onTimer looks at what the connection may be late with.
 func (c *conn) onTimer() {
 	l := c.loop
 	cfg := &l.srv.cfg
 	switch {
 	case c.finishing:
-		c.wire.close()
+		c.lingerOn()
 	case c.stage != stageHTTP2 || !c.h2.Established():
 		if late := c.since + cfg.HandshakeTimeout; l.now < late {
 			l.wheel.arm(&c.timer, late)
@@ -519,7 +533,10 @@ func (c *conn) onTimer() {
 
 // drain begins the graceful end of c.
 func (c *conn) drain() {
-	if c.stage != stageHTTP2 {
+	switch {
+	case c.finishing:
+		return
+	case c.stage != stageHTTP2:
 		c.wire.close()
 		return
 	}

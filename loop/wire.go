@@ -53,6 +53,19 @@ func (w *wire) buffered() int {
 	return w.gc.OutboundBuffered()
 }
 
+// unread returns the octets that the peer has not acknowledged, or not been
+// sent, whoever holds them.
+func (w *wire) unread() int {
+	if w.gc == nil {
+		return 0
+	}
+	n, err := unix.IoctlGetInt(w.fd, unix.SIOCOUTQ)
+	if err != nil {
+		n = 0
+	}
+	return n + w.gc.OutboundBuffered()
+}
+
 // flush lets gnet write what it holds. The wire may be closed when it returns.
 func (w *wire) flush() {
 	if w.gc != nil {

@@ -1,0 +1,266 @@
+package loop_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/loop"
+)
+
+// badFrame is a connection error: WINDOW_UPDATE with an increment of 0.
+func badFrame() []byte { return frames.AppendWindowUpdate(nil, frames.WindowUpdate{}) }
+
+// wantCleanEnd fails the test unless the connection has ended with FIN, and over
+// TLS with close_notify.
+func (p *peer) wantCleanEnd() {
+	p.t.Helper()
+	if p.err != io.EOF { //nolint:errorlint // wrapped, it would be another end
+		p.t.Errorf("the connection ended with %v, want EOF", p.err)
+	}
+}
+
+// TestSection5_4_1_GoAwayArrives makes a connection error and goes on sending:
+// closing at once would destroy GOAWAY on its way.
+func TestSection5_4_1_GoAwayArrives(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, hello)
+	for _, tt := range []struct {
+		name  string
+		after int
+		clean bool
+	}{
+		{"nothing follows", 0, true},
+		{"a megabyte follows", 1<<20 - 1<<14, true},
+		{"ten megabytes follow", 10 << 20, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			forEachTransport(t, func(t *testing.T, tr transport) {
+				times := 100
+				if tt.after > 1<<20 {
+					times = 10
+				}
+				for range times {
+					ts.t = t
+					p := ts.open(tr)
+					p.get("/")
+					p.out = append(p.out, badFrame()...)
+					p.out = append(p.out, make([]byte, tt.after)...)
+					if tt.clean {
+						p.flush() // before the first octet is read
+					} else {
+						go func() { _ = p.tryFlush() }()
+					}
+					p.untilClosed()
+					wantGoAway(t, p, frames.ErrCodeProtocol)
+					if tt.clean {
+						p.wantCleanEnd()
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAnswerArrives refuses a body of 10 MiB while the peer sends it, and the
+// peer sees the answer: the connection does not close.
+func TestAnswerArrives(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, bodyRoutes)
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		ts.t = t
+		p := ts.open(tr)
+		id := p.post("/read/1000")
+		a := p.streams[id]
+		for sent := 0; sent < 600<<10; sent += 16384 { // as the window allows
+			p.data(id, make([]byte, 16384), false)
+		}
+		p.until("413 and the reset", func() bool { return a.ended && a.reset })
+		a.want(t, "413", "Content Too Large\n")
+		if a.code != frames.ErrCodeNo {
+			t.Errorf("reset with %v, want NO_ERROR", a.code)
+		}
+		p.answer(p.post("/early")).want(t, "200", "early")
+	})
+}
+
+// TestPeerLeaves closes the connection in the middle of bodies: everything is
+// given back, once.
+func TestPeerLeaves(t *testing.T) {
+	t.Parallel()
+	var owned, source, pulled atomic.Int32
+	handles := make(chan loop.Async, 100)
+	body := pattern(bigLen)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/owned", func(x *loop.Exchange) { _ = x.SendOwned(200, body, func() { owned.Add(1) }) })
+		srv.Handle("/source", func(x *loop.Exchange) {
+			_ = x.SendSource(200, -1, sourceFunc{
+				pull: func(limit int) ([]byte, bool, error) {
+					pulled.Add(1)
+					return body[:limit], false, nil
+				},
+				release: func() { source.Add(1) },
+			})
+		})
+		srv.Handle("/async", func(x *loop.Exchange) { handles <- x.Async() })
+		srv.Handle("POST /upload", func(x *loop.Exchange) {
+			handles <- x.Async()
+			_ = x.ReadBody(0, func(*loop.Exchange, []byte) { t.Error("a body that was not whole is handed on") })
+		})
+	})
+	leave := map[string]func(p *peer, raw net.Conn){
+		"FIN": func(p *peer, raw net.Conn) { _ = raw.Close() },
+		"reset": func(p *peer, raw net.Conn) {
+			_ = raw.(*net.TCPConn).SetLinger(0)
+			_ = raw.Close()
+		},
+		"half-close": func(p *peer, raw net.Conn) { _ = raw.(*net.TCPConn).CloseWrite() },
+		"close_notify": func(p *peer, _ net.Conn) {
+			_ = p.nc.Close()
+		},
+		"GOAWAY": func(p *peer, raw net.Conn) {
+			p.out = frames.AppendGoAway(p.out, frames.GoAway{})
+			p.flush()
+			p.ping()
+			_ = raw.Close()
+		},
+	}
+	for name, leave := range leave {
+		t.Run(name, func(t *testing.T) {
+			forEachTransport(t, func(t *testing.T, tr transport) {
+				owned.Store(0)
+				source.Store(0)
+				raw := dialAddr(t, "tcp", ts.addr(tr))
+				nc := raw
+				if tr == overTLS {
+					nc = tls.Client(raw, clientTLS("h2"))
+				}
+				p := openOn(t, nc, initialWindow(1<<30))
+				p.credit = false
+				p.grant(0, 1<<30)
+				for range 3 {
+					p.get("/owned")
+					p.get("/source")
+					p.get("/async")
+					p.data(p.post("/upload", "content-length", "100"), []byte("not whole"), false)
+				}
+				p.until("some of it", func() bool { return len(p.streams[1].body) > 0 && len(p.streams[3].body) > 0 })
+				leave(p, raw)
+				eventually(t, "three releases of each kind", func() bool { return owned.Load() >= 3 && source.Load() >= 3 })
+				for range 6 {
+					async := wait(t, "the handle", handles)
+					eventually(t, "Done", async.Done)
+				}
+				n := pulled.Load()
+				time.Sleep(time.Millisecond)
+				if owned.Load() != 3 || source.Load() != 3 {
+					t.Errorf("%d releases of owned bodies, %d of sources; want 3 of each", owned.Load(), source.Load())
+				}
+				if pulled.Load() != n {
+					t.Error("a source is pulled after its release")
+				}
+			})
+		})
+	}
+}
+
+// TestHalfClose sends a request and FIN: the answer is what the socket takes in
+// that turn.
+func TestHalfClose(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, hello)
+	for range 20 {
+		p := openOn(t, dialAddr(t, "tcp", ts.addr(cleartext)))
+		id := p.headers("GET", "/", true)
+		p.flush()
+		if err := p.nc.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		p.untilClosed()
+		p.streams[id].want(t, "200", "hello")
+		p.wantCleanEnd()
+	}
+}
+
+// TestGoAwayBehindSlowReader makes a connection error while megabytes wait for a
+// reader that is slow, and not stopped: all that was sent arrives.
+func TestGoAwayBehindSlowReader(t *testing.T) {
+	t.Parallel()
+	body := pattern(bigLen)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, body) })
+	})
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		t.Parallel()
+		slow := dialSlow(t, ts.addr(tr))
+		var nc net.Conn = slow
+		if tr == overTLS {
+			nc = tls.Client(slow, clientTLS("h2"))
+		}
+		p := openOn(t, nc, initialWindow(1<<30))
+		p.credit = false
+		p.grant(0, 1<<30)
+		id := p.get("/")
+		p.until("the beginning", func() bool { return len(p.streams[id].body) > 1<<20 })
+		p.credit = true // what a closed socket gets it answers with a reset
+		slow.begin(200 << 10)
+		p.out = append(p.out, badFrame()...)
+		p.flush()
+		p.untilClosed()
+		wantGoAway(t, p, frames.ErrCodeProtocol)
+		p.wantCleanEnd()
+		if took := time.Since(slow.since); took < 3*time.Second {
+			t.Logf("read within %v: shows little", took)
+		}
+	})
+}
+
+// dialSlow connects with a small receive buffer, so that it is the server's
+// kernel that holds what is not read yet.
+func dialSlow(t *testing.T, addr string) *slowConn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) error {
+		var err error
+		return errors.Join(rc.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
+		}), err)
+	}}
+	nc, err := d.DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return &slowConn{Conn: nc}
+}
+
+// A slowConn is read at a bounded rate once that has begun.
+type slowConn struct {
+	net.Conn
+	rate  int // octets a second
+	since time.Time
+	read  int
+}
+
+func (c *slowConn) begin(rate int) { c.rate, c.since = rate, time.Now() }
+
+func (c *slowConn) Read(b []byte) (int, error) {
+	if c.rate > 0 {
+		b = b[:min(len(b), 32<<10)]
+		due := c.since.Add(time.Duration(c.read) * time.Second / time.Duration(c.rate))
+		time.Sleep(time.Until(due))
+	}
+	n, err := c.Conn.Read(b)
+	if c.rate > 0 {
+		c.read += n
+	}
+	return n, err
+}
