@@ -44,6 +44,10 @@ const (
 	lingerBytes = 1 << 20
 )
 
+// drainPause is how long a peer without open streams has to answer PING when the
+// server drains.
+const drainPause = time.Second
+
 // sniffLimit is how many octets are looked at to tell protocols apart.
 const sniffLimit = 64
 
@@ -523,6 +527,8 @@ func (c *conn) onTimer() {
 		}
 		l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
 		c.wire.close()
+	case c.h2.Draining():
+		c.drainOn()
 	case c.h2.OpenStreams() > 0 || l.now < c.active+cfg.IdleTimeout:
 		l.wheel.arm(&c.timer, max(c.active+cfg.IdleTimeout, l.now+time.Second))
 	default:
@@ -539,7 +545,22 @@ func (c *conn) drain() {
 	case c.stage != stageHTTP2:
 		c.wire.close()
 		return
+	case c.h2.Established():
+		c.h2.Shutdown()
+		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+	default:
+		c.h2.GoAway(frames.ErrCodeNo, "shutting down")
 	}
-	c.h2.Shutdown()
+	c.flush()
+}
+
+// drainOn ends a connection that waits for nothing but the answer to the PING of
+// its warning: the peer may be gone.
+func (c *conn) drainOn() {
+	if c.h2.OpenStreams() > 0 {
+		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+		return
+	}
+	c.h2.GoAway(frames.ErrCodeNo, "shutting down")
 	c.flush()
 }

@@ -30,7 +30,7 @@ type peer struct {
 
 	byByte bool // send every octet by itself
 	credit bool // grant at once what DATA has used of the windows
-	mute   bool // leave PING unanswered
+	mute   bool // leave PING and SETTINGS unanswered
 
 	in    *bufio.Reader
 	out   []byte // written and not flushed
@@ -454,8 +454,10 @@ func (p *peer) takeSettings(h frames.Header, payload []byte) error {
 	for i := range f.Len() {
 		p.settings[f.At(i).ID] = f.At(i).Value
 	}
-	p.out = frames.AppendSettingsAck(p.out)
-	_ = p.tryFlush() // the connection may be over already
+	if !p.mute {
+		p.out = frames.AppendSettingsAck(p.out)
+		_ = p.tryFlush() // the connection may be over already
+	}
 	return nil
 }
 

@@ -1,0 +1,257 @@
+package loop_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/loop"
+)
+
+// isDraining reports whether the server has said that it takes no more.
+func (p *peer) isDraining() bool { return len(p.goAways) > 0 }
+
+// wantTwoSteps fails the test unless the server has warned first, and then said
+// that lastID is the last stream it took (RFC 9113, Section 6.8).
+func (p *peer) wantTwoSteps(lastID frames.StreamID) {
+	p.t.Helper()
+	if len(p.goAways) != 2 || p.goAways[0].lastID != frames.MaxStreamID || p.goAways[1].lastID != lastID ||
+		p.goAways[0].code != frames.ErrCodeNo || p.goAways[1].code != frames.ErrCodeNo {
+		p.t.Errorf("GOAWAY: %v, want two with NO_ERROR, for streams up to %d and up to %d", p.goAways, frames.MaxStreamID, lastID)
+	}
+}
+
+func wantRefused(t *testing.T, addr string) {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err == nil {
+		_ = nc.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialling a server that drains: %v, want it refused", err)
+	}
+}
+
+// TestSection6_8_Drain ends the server in the middle of a download, which goes on
+// to its end.
+func TestSection6_8_Drain(t *testing.T) {
+	t.Parallel()
+	body := pattern(bigLen)
+	for _, tr := range transports {
+		t.Run(string(tr), func(t *testing.T) {
+			t.Parallel()
+			var released atomic.Int32
+			ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+				srv.Handle("/big", func(x *loop.Exchange) { _ = x.SendOwned(200, body, func() { released.Add(1) }) })
+				srv.Handle("/small", say("small"))
+			})
+			idle := ts.open(tr)
+			idle.fetch("/small").want(t, "200", "small")
+			p := ts.open(tr)
+			id := p.get("/big")
+			a := p.streams[id]
+			p.until("the beginning of the body", func() bool { return len(a.body) > 100_000 })
+			ts.stop()
+			p.until("the warning", p.isDraining)
+			// A request that crosses the warning is served.
+			second := p.get("/small")
+			p.answer(second).want(t, "200", "small")
+			wantRefused(t, ts.addr(cleartext))
+			wantRefused(t, ts.addr(overTLS))
+			// The idle connection does not wait for this one.
+			idle.untilClosed()
+			idle.wantTwoSteps(1)
+			idle.wantCleanEnd()
+			select {
+			case <-ts.ended:
+				t.Error("Run has returned in the middle of a download")
+			default:
+			}
+			wantSame(t, p.answer(id).body, body)
+			p.untilClosed()
+			p.wantTwoSteps(second)
+			p.wantCleanEnd()
+			_ = p.nc.Close()
+			_ = idle.nc.Close()
+			ts.shutdown()
+			if n := released.Load(); n != 1 {
+				t.Errorf("%d releases", n)
+			}
+		})
+	}
+}
+
+// TestDrainIgnoresLateStreams opens streams after the second GOAWAY: they are
+// ignored, and the client may try them elsewhere.
+func TestDrainIgnoresLateStreams(t *testing.T) {
+	t.Parallel()
+	handles := make(chan loop.Async, 10)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { handles <- x.Async() })
+	})
+	p := ts.open(cleartext)
+	id := p.get("/")
+	async := wait(t, "the handle", handles)
+	ts.stop()
+	p.until("both GOAWAY", func() bool { return len(p.goAways) == 2 })
+	late := p.get("/")
+	p.ping()
+	if err := async.Do(func(x *loop.Exchange) { _ = x.SendString(200, "done") }); err != nil {
+		t.Fatal(err)
+	}
+	p.answer(id).want(t, "200", "done")
+	p.untilClosed()
+	if p.streams[late].done() || len(handles) > 0 {
+		t.Error("a stream above the last one of GOAWAY is served")
+	}
+	p.wantTwoSteps(id)
+}
+
+// TestDrainSlowReader drains while a slow reader has all but the end of the
+// response still to read.
+func TestDrainSlowReader(t *testing.T) {
+	t.Parallel()
+	body := pattern(1 << 20)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, body) })
+	})
+	slow := dialSlow(t, ts.addr(cleartext))
+	p := openOn(t, slow, initialWindow(1<<30))
+	p.grant(0, 1<<30)
+	slow.begin(300 << 10)
+	id := p.get("/")
+	p.until("the beginning of the body", func() bool { return len(p.streams[id].body) > 0 })
+	ts.stop()
+	wantSame(t, p.answer(id).body, body)
+	p.untilClosed()
+	p.wantTwoSteps(id)
+	p.wantCleanEnd()
+}
+
+// TestDrainBesideGoAway begins the drain while a connection error is on its way
+// to a slow reader.
+func TestDrainBesideGoAway(t *testing.T) {
+	t.Parallel()
+	body := pattern(bigLen)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, body) })
+	})
+	p := openOn(t, dialSlow(t, ts.addr(cleartext)), initialWindow(1<<30))
+	p.grant(0, 1<<30)
+	id := p.get("/")
+	p.until("the beginning", func() bool { return len(p.streams[id].body) > 1<<20 })
+	p.out = append(p.out, badFrame()...)
+	p.flush()
+	eventually(t, "the error", func() bool { return len(ts.log.find("connection error")) > 0 })
+	ts.stop()
+	eventually(t, "the listener to close", func() bool {
+		nc, err := net.Dial("tcp", ts.addr(cleartext))
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err != nil
+	})
+	p.untilClosed()
+	wantGoAway(t, p, frames.ErrCodeProtocol)
+	p.wantCleanEnd()
+}
+
+// TestDrainTimeout has the drain cut off who keeps it waiting: one that reads
+// nothing, one whose callback never answers, one that does not acknowledge the
+// warning, and those that have not said a word.
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+	var released atomic.Int32
+	handles := make(chan loop.Async, 1)
+	body := pattern(bigLen)
+	ts := newServer(t, loop.Config{DrainTimeout: 300 * time.Millisecond}, func(srv *loop.Server) {
+		srv.Handle("/big", func(x *loop.Exchange) { _ = x.SendOwned(200, body, func() { released.Add(1) }) })
+		srv.Handle("/never", func(x *loop.Exchange) { handles <- x.Async() })
+		srv.Handle("/", say("hello"))
+	})
+	stuck := ts.open(overTLS, initialWindow(1<<30))
+	stuck.grant(0, 1<<30)
+	stuck.get("/big")
+	never := ts.open(cleartext)
+	never.get("/never")
+	async := wait(t, "the handle", handles)
+	mute := ts.open(cleartext)
+	mute.mute = true
+	mute.fetch("/").want(t, "200", "hello")
+	silent, silentTLS := ts.dial(cleartext), ts.dial(overTLS)
+	ts.stop()
+	for _, nc := range []net.Conn{silent, silentTLS} {
+		if b := readAll(t, nc); len(b) > 0 {
+			t.Errorf("%d octets for a peer that has said nothing", len(b))
+		}
+	}
+	never.untilClosed()
+	never.wantTwoSteps(1)
+	mute.untilClosed()
+	if len(mute.goAways) != 1 {
+		t.Errorf("GOAWAY: %v, want the warning", mute.goAways)
+	}
+	ts.shutdown()
+	if n := released.Load(); n != 1 {
+		t.Errorf("%d releases", n)
+	}
+	if !async.Done() {
+		t.Error("an exchange is not Done although the server has ended")
+	}
+	if len(ts.log.find("drain timed out")) != 1 {
+		t.Error("no line in the log")
+	}
+}
+
+// TestDrainMutePeers ends a server whose peers do not answer the PING of the
+// warning. Those without open streams do not hold it up.
+func TestDrainMutePeers(t *testing.T) {
+	t.Parallel()
+	handles := make(chan loop.Async, 1)
+	ts := newServer(t, loop.Config{DrainTimeout: 10 * patience}, func(srv *loop.Server) {
+		srv.Handle("/later", func(x *loop.Exchange) { handles <- x.Async() })
+		hello(srv)
+	})
+	gone := ts.open(cleartext)
+	gone.fetch("/").want(t, "200", "hello")
+	deaf := ts.open(overTLS)
+	deaf.mute = true
+	id := deaf.get("/later")
+	async := wait(t, "the handle", handles)
+	// Of this one the preface is still to come.
+	late := newPeer(t, tls.Client(ts.dial(overTLS), clientTLS("h2")))
+	late.mute = true
+	late.until("the server's SETTINGS", func() bool { return late.settings != nil })
+	ts.stop()
+	late.untilClosed()
+	wantGoAway(t, late, frames.ErrCodeNo)
+	gone.untilClosed()
+	deaf.until("the warning", deaf.isDraining)
+	if err := async.Do(func(x *loop.Exchange) { _ = x.SendString(200, "later") }); err != nil {
+		t.Fatal(err)
+	}
+	deaf.answer(id).want(t, "200", "later")
+	deaf.untilClosed()
+	deaf.wantTwoSteps(id)
+	_ = gone.nc.Close()
+	_ = late.nc.Close()
+	_ = deaf.nc.Close()
+	ts.shutdown()
+}
+
+// TestDrainNobody ends a server that has no connections, and one that had no time
+// to begin.
+func TestDrainNobody(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello)
+	p := ts.open(cleartext)
+	p.fetch("/").want(t, "200", "hello")
+	_ = p.nc.Close()
+	ts.shutdown()
+	newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello).shutdown()
+}
