@@ -70,11 +70,14 @@ func (srv *Server) listen(cfg Listener) (*listener, error) {
 // goroutines run it for one listener, so that a loop which is busy for long,
 // and holds up one of them, does not hold up the accepts of the others.
 func (l *listener) accept() {
+	var spare reserve
+	defer spare.close()
 	pause := minAcceptPause
 	for {
-		nc, err := l.ln.Accept()
+		nc, err := l.next(&spare)
 		if err == nil {
 			pause = minAcceptPause
+			spare.release()
 			l.enroll(nc)
 			continue
 		}
@@ -95,6 +98,14 @@ func (l *listener) accept() {
 		}
 		pause = min(pause*2, maxAcceptPause)
 	}
+}
+
+// next accepts a connection if spare holds the other descriptor that it takes.
+func (l *listener) next(spare *reserve) (net.Conn, error) {
+	if err := spare.hold(); err != nil {
+		return nil, err
+	}
+	return l.ln.Accept()
 }
 
 func isShortage(err error) bool {

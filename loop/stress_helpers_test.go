@@ -158,9 +158,7 @@ func stressDial(t testing.TB, srv *Server, window uint32) *stressPeer {
 // stressStart begins HTTP/2 on a connected socket, which it takes.
 func stressStart(t testing.TB, fd int, window uint32) *stressPeer {
 	t.Helper()
-	p := &stressPeer{t: t, fd: fd, buf: make([]byte, 256<<10), nextID: 1}
-	p.enc = hpack.NewEncoder(&p.block)
-	t.Cleanup(p.close)
+	p := stressNewPeer(t, fd)
 	p.write(stressPreface(window))
 	for {
 		h, _ := p.frame()
@@ -168,6 +166,13 @@ func stressStart(t testing.TB, fd int, window uint32) *stressPeer {
 			return p
 		}
 	}
+}
+
+func stressNewPeer(t testing.TB, fd int) *stressPeer {
+	p := &stressPeer{t: t, fd: fd, buf: make([]byte, 128<<10), nextID: 1}
+	p.enc = hpack.NewEncoder(&p.block)
+	t.Cleanup(p.close)
+	return p
 }
 
 // stressPreface is what a client with windows of window octets says first, the
