@@ -32,6 +32,8 @@ func TestRFC9218Section4_ParsePriority(t *testing.T) {
 		{"u=2;x=y;z, i;a", 2, true},
 		{"i;a=1;b=\"q,u=6\"", 3, true},
 		{"i;u=6", 3, true},
+		{"a09z-=5, z=6, a=i, u=4", 4, false},
+		{"x=\"\\", 3, false}, // an end inside an escape
 		{"a;u=6;i, u=1;i", 1, false},
 
 		// What is out of range or of another type has no effect.
@@ -126,7 +128,17 @@ func TestRFC9218Section7_1_BeforeHeaders(t *testing.T) {
 	if len(tc.c.early) != 0 {
 		t.Errorf("%d remembered, but 5 can come no more", len(tc.c.early))
 	}
+	tc.recv(priorityUpdate(5, "u=1"))
+	if len(tc.c.early) != 0 {
+		t.Error("a stream that is closed is remembered")
+	}
 	// The oldest is forgotten first.
+	for i := range frames.StreamID(50) {
+		tc.recv(priorityUpdate(9+2*i, "u=0"))
+	}
+	if n := len(tc.c.early); n != maxEarlyPriorities {
+		t.Errorf("%d remembered, want %d", n, maxEarlyPriorities)
+	}
 	for i := range frames.StreamID(maxEarlyPriorities + 1) {
 		tc.recv(priorityUpdate(101+2*i, "u=0"))
 	}
