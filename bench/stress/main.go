@@ -1,0 +1,39 @@
+// Stress measures what a server of this module does under load that benchmark
+// clients do not make: readers that stop, small requests beside large bodies,
+// urgent answers behind bulk. It runs the server in a process of its own and is
+// its client:
+//
+//	go run ./bench/stress stall -conns 1000        # memory of readers that stop
+//	go run ./bench/stress stall -streams 250       # the same, on one connection
+//	go run ./bench/stress fairness                 # p99 beside 100 downloads
+//	go run ./bench/stress urgent                   # octets and time before an urgent answer
+//	go run ./bench/stress bulk                     # CPU of 10 MiB bodies by low-water mark
+//	go run ./bench/stress gc                       # collections over bodies and requests
+//	go run ./bench/stress serve -addr :8080        # the server alone
+//
+// The load goes to 127.0.0.1, and is bounded in count and time.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	commands := map[string]func(args []string) error{
+		"serve":    serve,
+		"stall":    stall,
+		"fairness": fairness,
+		"urgent":   urgent,
+		"bulk":     bulk,
+		"gc":       collections,
+	}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc [flags]")
+		os.Exit(2)
+	}
+	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, "stress:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/h2loop/h2loop/loop"
+)
+
+// serve runs the server until it is told to end or its standard input closes.
+func serve(args []string) error {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	addr := flags.String("addr", "127.0.0.1:0", "address to listen on, cleartext")
+	lowWater := flags.Int("lowwater", 0, "loop.Config.SendLowWater, octets")
+	loops := flags.Int("loops", 0, "loop.Config.Loops")
+	child := flags.Bool("child", false, "end with standard input")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	srv, err := loop.New(loop.Config{
+		Listeners:    []loop.Listener{{Address: *addr}},
+		SendLowWater: *lowWater,
+		Loops:        *loops,
+	})
+	if err != nil {
+		return err
+	}
+	for name, size := range map[string]int{"1k": 1 << 10, "64k": 64 << 10, "1m": 1 << 20, "10m": 10 << 20, "64m": 64 << 20} {
+		// Outside the heap, whose size decides how often it is collected.
+		body, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err != nil {
+			return err
+		}
+		for i := range body {
+			body[i] = 'x'
+		}
+		srv.Handle("GET /"+name, loop.Static(200, "text/plain", body))
+	}
+	srv.Handle("GET /hello", loop.Static(200, "text/plain", []byte("Hello, World!")))
+	srv.Handle("GET /mem", func(x *loop.Exchange) { _ = x.SendString(200, memory(x.RawQuery() == "gc")) })
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *child {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
+	fmt.Println(srv.Addrs()[0])
+	return srv.Run(ctx)
+}
+
+// memory returns one line of name=value pairs. It stops the world, on the loop,
+// which is for a measurement only.
+func memory(collect bool) string {
+	if collect {
+		runtime.GC()
+		runtime.GC() // what a sync.Pool holds outlives one
+		debug.FreeOSMemory()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return fmt.Sprintf("inuse=%d alloc=%d objects=%d mallocs=%d collections=%d pause=%d goroutines=%d",
+		m.HeapInuse, m.HeapAlloc, m.HeapObjects, m.Mallocs, m.NumGC, m.PauseTotalNs, runtime.NumGoroutine())
+}
+
+// A server is a child process that serves.
+type server struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	addr  string
+}
+
+// start runs this program as a server on core, or anywhere if core is
+// negative. It has one loop unless args say otherwise.
+func start(core int, env []string, args ...string) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	argv := append([]string{self, "serve", "-child"}, args...)
+	if core >= 0 {
+		argv = append([]string{"taskset", "-c", strconv.Itoa(core)}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the server has not started: %w", err), in.Close(), cmd.Wait())
+	}
+	return &server{cmd: cmd, stdin: in, addr: strings.TrimSpace(line)}, nil
+}
+
+func (s *server) stop() error { return errors.Join(s.stdin.Close(), s.cmd.Wait()) }
+
+// resident returns VmRSS of the server in octets.
+func (s *server) resident() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, errors.New("no VmRSS in /proc/PID/status")
+}
+
+// cpu returns the user and system time of the server in microseconds.
+func (s *server) cpu() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// Fields count from behind the name, which may have spaces.
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	user, err1 := strconv.ParseInt(f[11], 10, 64)
+	system, err2 := strconv.ParseInt(f[12], 10, 64)
+	const tick = 10_000 // USER_HZ is 100
+	return (user + system) * tick, errors.Join(err1, err2)
+}
