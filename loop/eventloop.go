@@ -29,7 +29,6 @@ type eventLoop struct {
 	gnet.BuiltinEventEngine
 
 	srv    *Server
-	log    *gnetLog
 	client *gnet.Client
 	self   gnet.EventLoop
 	bell   *doorbell
