@@ -54,8 +54,8 @@ type Config struct {
 	// Default 10 s.
 	HandshakeTimeout time.Duration
 
-	// IdleTimeout closes a connection without open streams on which no octet
-	// has come for so long. Default 120 s.
+	// IdleTimeout closes a connection on which no octet has come, and no stream
+	// was open, for so long. Default 120 s.
 	IdleTimeout time.Duration
 
 	// DrainTimeout bounds how long Run waits for streams once its context has

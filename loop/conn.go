@@ -78,7 +78,7 @@ type conn struct {
 	unread    int           // octets the peer had not taken when lingering last looked
 	piled     int32         // octets written while gnet still held earlier ones
 	held      int32         // octets that gnet holds, as counted in loop.held
-	active    time.Duration // when octets last came, on the loop's clock
+	active    time.Duration // when octets last came or a stream ended, on the loop's clock
 	since     time.Duration // when the handshake, then the preface, was first waited for
 	timer     timer
 
@@ -119,9 +119,10 @@ func (c *conn) open(gc gnet.Conn) {
 	l.nconns.Add(1)
 	l.conns.add(c)
 	c.batch = minBatch
+	l.setTime() // a loop that was held up is behind
 	c.since, c.active = l.now, l.now
 	c.timer.ring = c.onTimer
-	l.wheel.arm(&c.timer, l.now+l.srv.cfg.HandshakeTimeout)
+	l.wheel.arm(&c.timer, l.now+min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout))
 	if c.ln.isTCP {
 		c.wire.setSendLowWater(l.srv.cfg.SendLowWater)
 	}
@@ -522,15 +523,17 @@ func (c *conn) onTimer() {
 		c.lingerOn()
 	case c.stage != stageHTTP2 || !c.h2.Established():
 		if late := c.since + cfg.HandshakeTimeout; l.now < late {
-			l.wheel.arm(&c.timer, late)
+			l.wheel.arm(&c.timer, min(late, l.now+cfg.IdleTimeout))
 			return
 		}
 		l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
 		c.wire.close()
 	case c.h2.Draining():
 		c.drainOn()
-	case c.h2.OpenStreams() > 0 || l.now < c.active+cfg.IdleTimeout:
-		l.wheel.arm(&c.timer, max(c.active+cfg.IdleTimeout, l.now+time.Second))
+	case c.h2.OpenStreams() > 0:
+		l.wheel.arm(&c.timer, l.now+cfg.IdleTimeout)
+	case l.now < c.active+cfg.IdleTimeout:
+		l.wheel.arm(&c.timer, c.active+cfg.IdleTimeout)
 	default:
 		c.h2.GoAway(frames.ErrCodeNo, "idle")
 		c.flush()

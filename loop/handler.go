@@ -25,5 +25,6 @@ func (h *h2handler) Body(s *h2.Stream, p []byte, end bool) {
 func (h *h2handler) Closed(s *h2.Stream, err error) {
 	x := s.App.(*Exchange)
 	s.App = nil
+	h.active = h.loop.now
 	x.onClosed(err)
 }

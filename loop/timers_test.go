@@ -1,0 +1,146 @@
+package loop_test
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/loop"
+)
+
+// quick is a timeout that comes at once.
+const quick = 200 * time.Millisecond
+
+// TestHandshakeTimeout closes connections that do not get to the end of the TLS
+// handshake, or of the preface. How long that takes decides nothing here, but
+// that it is not before its time.
+func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{HandshakeTimeout: quick}, hello)
+	clientHello := func(nc net.Conn) {
+		_ = tls.Client(onlyWrites{nc}, clientTLS("h2")).Handshake()
+	}
+	for _, tt := range []struct {
+		name  string
+		tr    transport
+		start func(nc net.Conn)
+	}{
+		{"cleartext, nothing", cleartext, func(net.Conn) {}},
+		{"cleartext, part of the preface", cleartext, func(nc net.Conn) { send(nc, []byte(h2.Preface)[:10], false) }},
+		{"cleartext, no SETTINGS", cleartext, func(nc net.Conn) { send(nc, []byte(h2.Preface), false) }},
+		{"cleartext, part of a method", cleartext, func(nc net.Conn) { send(nc, []byte("GE"), false) }},
+		{"TLS, nothing", overTLS, func(net.Conn) {}},
+		{"TLS, part of a record", overTLS, func(nc net.Conn) { send(nc, []byte{22, 3, 1}, false) }},
+		{"TLS, part of the handshake", overTLS, clientHello},
+		{"TLS, part of a method", overTLS, func(nc net.Conn) { send(nc, []byte("GE"), false) }},
+		{"TLS, no preface", overTLS, func(nc net.Conn) { _ = tls.Client(nc, clientTLS("h2")).Handshake() }},
+		{"TLS, no SETTINGS", overTLS, func(nc net.Conn) { send(tls.Client(nc, clientTLS("h2")), []byte(h2.Preface), false) }},
+		{"TLS, no ALPN", overTLS, func(nc net.Conn) { _ = tls.Client(nc, clientTLS()).Handshake() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			nc := dialAddr(t, "tcp", ts.addr(tt.tr))
+			tt.start(nc)
+			_ = readAll(t, nc)
+			if took := time.Since(begin); took < quick {
+				t.Errorf("closed after %v", took)
+			}
+		})
+	}
+	t.Run("not after the handshake", func(t *testing.T) {
+		t.Parallel()
+		p := openOn(t, dialAddr(t, "tcp", ts.addr(cleartext)))
+		time.Sleep(3 * quick)
+		p.fetch("/").want(t, "200", "hello")
+	})
+}
+
+// onlyWrites lets a TLS client say its first words and fails its first Read.
+type onlyWrites struct{ net.Conn }
+
+func (onlyWrites) Read([]byte) (int, error) { return 0, net.ErrClosed }
+
+// TestIdleTimeout closes connections that are idle, with GOAWAY, and others not.
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{IdleTimeout: quick}, hello)
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		t.Run("at once", func(t *testing.T) {
+			t.Parallel()
+			p := openOn(t, connectTo(t, ts, tr))
+			begin := time.Now()
+			p.untilClosed()
+			wantGoAway(t, p, frames.ErrCodeNo)
+			p.wantCleanEnd()
+			if took := time.Since(begin); took > patience/4 {
+				t.Errorf("took %v: is the handshake's timeout waited for?", took)
+			}
+		})
+		t.Run("after a request", func(t *testing.T) {
+			t.Parallel()
+			p := openOn(t, connectTo(t, ts, tr))
+			id := p.get("/")
+			p.answer(id).want(t, "200", "hello")
+			p.untilClosed()
+			wantGoAway(t, p, frames.ErrCodeNo)
+			if p.goAways[0].lastID != id {
+				t.Errorf("GOAWAY for streams up to %d, want %d", p.goAways[0].lastID, id)
+			}
+			p.wantCleanEnd()
+		})
+		t.Run("PING is no silence", func(t *testing.T) {
+			t.Parallel()
+			p := openOn(t, connectTo(t, ts, tr))
+			for begin := time.Now(); time.Since(begin) < 4*quick; {
+				last := time.Now()
+				p.ping()
+				time.Sleep(quick / 10)
+				if time.Since(last) > quick/2 {
+					t.Skip("this machine is too slow for this test")
+				}
+			}
+		})
+	})
+}
+
+// TestIdleTimeoutAfterStream sees a connection be idle from the end of its last
+// stream, and not from when octets last came.
+func TestIdleTimeoutAfterStream(t *testing.T) {
+	t.Parallel()
+	const timeout = time.Second
+	handles := make(chan loop.Async, 1)
+	ts := newServer(t, loop.Config{IdleTimeout: timeout}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { handles <- x.Async() })
+	})
+	p := ts.open(cleartext)
+	id := p.get("/")
+	async := wait(t, "the handle", handles)
+	time.Sleep(timeout * 19 / 10) // shortly before the second time that the timer looks
+	begin := time.Now()
+	if err := async.Do(func(x *loop.Exchange) { _ = x.SendString(200, "later") }); err != nil {
+		t.Fatal(err)
+	}
+	p.answer(id).want(t, "200", "later")
+	if len(p.goAways) > 0 {
+		t.Error("GOAWAY while a stream is open")
+	}
+	p.untilClosed()
+	wantGoAway(t, p, frames.ErrCodeNo)
+	// The loop's clock has ticks, and may be late.
+	if took := time.Since(begin); took < timeout/2 {
+		t.Errorf("closed %v after the response", took)
+	}
+}
+
+func connectTo(t *testing.T, ts *testServer, tr transport) net.Conn {
+	t.Helper()
+	nc := dialAddr(t, "tcp", ts.addr(tr))
+	if tr == overTLS {
+		return tls.Client(nc, clientTLS("h2"))
+	}
+	return nc
+}
