@@ -126,7 +126,18 @@ func (cfg Config) withDefaults() (Config, error) {
 			*t.field = t.fallback
 		}
 	}
-	if cfg.MaxBufferedBody <= 0 {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxBufferedBody", cfg.MaxBufferedBody},
+		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
+	} {
+		if n.value < 0 {
+			return cfg, fmt.Errorf("loop: Config.%s is %d: it must not be negative", n.name, n.value)
+		}
+	}
+	if cfg.MaxBufferedBody == 0 {
 		cfg.MaxBufferedBody = defaultMaxBufferedBody
 	}
 	if cfg.MaxHeldOutput <= 0 {

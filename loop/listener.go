@@ -31,8 +31,9 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// listen opens the listener that cfg describes.
-func (srv *Server) listen(cfg Listener) (*listener, error) {
+// listen opens the listener that cfg describes; field is where the user has put
+// it.
+func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 	l := &listener{srv: srv, ln: cfg.Listener}
 	if cfg.TLS != nil {
 		tlsCfg := cfg.TLS
@@ -44,13 +45,13 @@ func (srv *Server) listen(cfg Listener) (*listener, error) {
 		var err error
 		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})
 		if err != nil {
-			return nil, fmt.Errorf("loop: listener %s: %w", cfg.Address, err)
+			return nil, fmt.Errorf("loop: %s.TLS: %w", field, err)
 		}
 	}
 	if l.ln == nil {
 		ln, err := net.Listen(cfg.Network, cfg.Address)
 		if err != nil {
-			return nil, fmt.Errorf("loop: %w", err)
+			return nil, fmt.Errorf("loop: %s: %w", field, err)
 		}
 		l.ln = ln
 	}
@@ -60,7 +61,7 @@ func (srv *Server) listen(cfg Listener) (*listener, error) {
 	case *net.UnixListener:
 	default:
 		return nil, errors.Join(
-			fmt.Errorf("loop: listener %s is a %T: it must be a *net.TCPListener or a *net.UnixListener", l.ln.Addr(), l.ln),
+			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, l.ln),
 			l.ln.Close())
 	}
 	return l, nil

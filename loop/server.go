@@ -54,8 +54,8 @@ func New(cfg Config) (*Server, error) {
 	} else {
 		srv.log = defaultLogger()
 	}
-	for _, ln := range cfg.Listeners {
-		l, err := srv.listen(ln)
+	for i, ln := range cfg.Listeners {
+		l, err := srv.listen(fmt.Sprintf("Config.Listeners[%d]", i), ln)
 		if err != nil {
 			srv.closeListeners()
 			return nil, err
