@@ -55,7 +55,7 @@ type eventLoop struct {
 	held int // octets that gnet holds for the connections
 
 	nconns  atomic.Int32 // connections open, for the acceptors
-	joining atomic.Int32 // connections handed over and not open yet
+	joining int32        // connections handed over and not open yet; under srv.picking
 
 	mu        sync.Mutex
 	tasks     []func()

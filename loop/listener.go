@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -20,6 +21,7 @@ type listener struct {
 	ln    net.Listener
 	tls   *tlsbridge.Server // nil for cleartext
 	isTCP bool
+	waits []bool // the loops that an acceptor waits for; under srv.picking
 
 	// showAddrs: a callback of the tls.Config may ask who connects.
 	showAddrs bool
@@ -120,8 +122,8 @@ func isShortage(err error) bool {
 
 // enroll gives nc to a loop, and returns once that has opened it.
 func (l *listener) enroll(nc net.Conn) {
-	el := l.srv.pickLoop()
-	defer el.joining.Add(-1)
+	i, el := l.pickLoop()
+	defer l.joined(i)
 	c := &conn{loop: el, ln: l, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
 	if _, err := el.client.EnrollContext(nc, c); err != nil {
 		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
@@ -131,21 +133,34 @@ func (l *listener) enroll(nc net.Conn) {
 	}
 }
 
-// pickLoop chooses the loop for a new connection, and counts it as joining: the
-// one with fewest connections among those that wait for none, since a loop
-// that is slow to open the last one is busy.
-func (srv *Server) pickLoop() *eventLoop {
+// pickLoop chooses the loop for a new connection: the one with fewest of them,
+// among those for which no other acceptor of this listener is waiting. There are
+// as many acceptors as loops, so that one is left for each loop that is not busy.
+func (l *listener) pickLoop() (i int, el *eventLoop) {
+	srv := l.srv
 	srv.picking.Lock()
 	defer srv.picking.Unlock()
-	best := srv.loops[0]
-	for _, el := range srv.loops[1:] {
-		bj, ej := best.joining.Load(), el.joining.Load()
-		if ej < bj || ej == bj && el.nconns.Load() < best.nconns.Load() {
-			best = el
+	if l.waits == nil {
+		l.waits = make([]bool, len(srv.loops))
+	}
+	least := int32(math.MaxInt32)
+	for j, candidate := range srv.loops {
+		if n := candidate.nconns.Load() + candidate.joining; !l.waits[j] && n < least {
+			i, el, least = j, candidate, n
 		}
 	}
-	best.joining.Add(1)
-	return best
+	l.waits[i] = true
+	el.joining++
+	return i, el
+}
+
+// joined ends the wait for loop i.
+func (l *listener) joined(i int) {
+	srv := l.srv
+	srv.picking.Lock()
+	defer srv.picking.Unlock()
+	l.waits[i] = false
+	srv.loops[i].joining--
 }
 
 // addrPort copies a, because gnet recycles the zone of the original.
