@@ -1,0 +1,279 @@
+package loop_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/h2loop/h2loop/loop"
+)
+
+// A server with a route, which ends when its context does.
+func Example() {
+	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv.Handle("GET /items/{id}", func(x *loop.Exchange) {
+		_ = x.SendString(200, "item "+x.PathValue("id"))
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- srv.Run(ctx) }()
+
+	fetch("GET", "http://"+srv.Addrs()[0].String()+"/items/7", "")
+
+	stop() // drains
+	fmt.Println(<-ended)
+	// Output:
+	// 200 item 7
+	// <nil>
+}
+
+// Patterns are those of http.ServeMux.
+func ExampleServer_Handle() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /files/{path...}", func(x *loop.Exchange) {
+			_ = x.SendString(200, x.PathValue("path"))
+		})
+		srv.Handle("GET /logo", loop.Static(200, "text/plain", []byte("(logo)")))
+	})
+	defer stop()
+	fetch("GET", url+"/files/a/b.txt", "")
+	fetch("GET", url+"/logo", "")
+	fetch("POST", url+"/logo", "")
+	fetch("GET", url+"/other", "")
+	// Output:
+	// 200 a/b.txt
+	// 200 (logo)
+	// 405 Method Not Allowed
+	// 404 404 page not found
+}
+
+// Static is for answers that never change.
+func ExampleStatic() {
+	robots := []byte("User-agent: *\nDisallow: /private/\n")
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /robots.txt", loop.Static(200, "text/plain", robots))
+	})
+	defer stop()
+	fetch("GET", url+"/robots.txt", "")
+	// Output:
+	// 200 User-agent: *
+	// Disallow: /private/
+}
+
+// Send copies: the buffer can be used again at once.
+func ExampleExchange_Send() {
+	var buf bytes.Buffer // one is enough: with one loop, callbacks run one after the other
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /time/{zone}", func(x *loop.Exchange) {
+			buf.Reset()
+			fmt.Fprintf(&buf, "{%q: %q}", x.PathValue("zone"), time.Unix(0, 0).UTC().Format(time.Kitchen))
+			_ = x.SetHeader("content-type", "application/json")
+			_ = x.Send(200, buf.Bytes())
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/time/utc", "")
+	// Output:
+	// 200 {"utc": "12:00AM"}
+}
+
+// SendStatic references octets that never change, however many responses are on
+// their way.
+func ExampleExchange_SendStatic() {
+	page := []byte("the same for everybody")
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) {
+			_ = x.SetHeader("x-for", x.RawQuery())
+			_ = x.SendStatic(200, page)
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/?you", "")
+	// Output:
+	// 200 the same for everybody
+}
+
+// SendOwned lends octets until it calls back.
+func ExampleExchange_SendOwned() {
+	released := make(chan string, 1)
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) {
+			block := bytes.Repeat([]byte("block "), 3) // from a pool, perhaps
+			_ = x.SendOwned(200, block, func() { released <- "released" })
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	fmt.Println(<-released)
+	// Output:
+	// 200 block block block
+	// released
+}
+
+// A countdown is a body that is made as it is sent.
+type countdown struct{ n int }
+
+func (c *countdown) Pull(int) (p []byte, end bool, err error) {
+	p = fmt.Appendf(nil, "%d ", c.n)
+	c.n--
+	return p, c.n == 0, nil
+}
+
+func (c *countdown) Release() {}
+
+// SendSource asks for a body piece by piece, as the client takes it.
+func ExampleExchange_SendSource() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) { _ = x.SendSource(200, -1, &countdown{10}) })
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	// Output:
+	// 200 10 9 8 7 6 5 4 3 2 1
+}
+
+// ReadBody gathers the body of a request.
+func ExampleExchange_ReadBody() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("POST /upper", func(x *loop.Exchange) {
+			_ = x.ReadBody(20, func(x *loop.Exchange, body []byte) {
+				_ = x.Send(200, bytes.ToUpper(body))
+			})
+		})
+	})
+	defer stop()
+	fetch("POST", url+"/upper", "shout")
+	fetch("POST", url+"/upper", strings.Repeat("shout", 100))
+	// Output:
+	// 200 SHOUT
+	// 413 Content Too Large
+}
+
+// OnBody takes a body of any length, without keeping it.
+func ExampleExchange_OnBody() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("POST /count", func(x *loop.Exchange) {
+			n := 0
+			_ = x.OnBody(func(x *loop.Exchange, p []byte, end bool) {
+				if n += len(p); end {
+					_ = x.SendString(200, fmt.Sprint(n, " octets"))
+				}
+			})
+		})
+	})
+	defer stop()
+	fetch("POST", url+"/count", strings.Repeat("x", 1_000_000))
+	// Output:
+	// 200 1000000 octets
+}
+
+// What may block does so elsewhere, and comes back to answer.
+func ExampleExchange_Async() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /slow", func(x *loop.Exchange) {
+			async := x.Async()
+			go func() {
+				time.Sleep(10 * time.Millisecond) // a database, perhaps
+				_ = async.Do(func(x *loop.Exchange) {
+					if x == nil {
+						return // the client has gone away
+					}
+					_ = x.SendString(200, "the answer")
+				})
+			}()
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/slow", "")
+	// Output:
+	// 200 the answer
+}
+
+// A ticker is a source that has something to say only now and then.
+type ticker struct {
+	lines chan string
+	async loop.Async
+}
+
+func (t *ticker) Pull(int) (p []byte, end bool, err error) {
+	select {
+	case line, more := <-t.lines:
+		return []byte(line), !more, nil
+	default:
+		return nil, false, nil // nothing yet: Resume will be called
+	}
+}
+
+func (t *ticker) Release() {}
+
+func (t *ticker) run() {
+	for _, line := range []string{"tick ", "tock ", "tick"} {
+		t.lines <- line
+		_ = t.async.Resume()
+	}
+	close(t.lines)
+	_ = t.async.Resume()
+}
+
+// Resume has a source asked again that had nothing to say.
+func ExampleAsync_Resume() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /events", func(x *loop.Exchange) {
+			t := &ticker{lines: make(chan string, 1), async: x.Async()}
+			_ = x.SendSource(200, -1, t)
+			go t.run()
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/events", "")
+	// Output:
+	// 200 tick tock tick
+}
+
+// serve runs a server on one loop until stop is called.
+func serve(register func(*loop.Server)) (url string, stop func()) {
+	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}, Loops: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	register(srv)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- srv.Run(ctx) }()
+	return "http://" + srv.Addrs()[0].String(), func() {
+		cancel()
+		if err := <-ended; err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// fetch makes a request and prints what comes.
+func fetch(method, url, body string) {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	rt := &http.Transport{Protocols: protocols}
+	defer rt.CloseIdleConnections()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.StatusCode, strings.TrimSpace(string(got)))
+}
