@@ -55,7 +55,9 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 					if tt.clean {
 						p.flush() // before the first octet is read
 					} else {
-						go func() { _ = p.tryFlush() }()
+						rest := p.out
+						p.out = nil
+						go func() { _, _ = p.nc.Write(rest) }()
 					}
 					p.untilClosed()
 					wantGoAway(t, p, frames.ErrCodeProtocol)

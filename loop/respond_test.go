@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // TestRequestAccessors asks an exchange about its request.
 func TestRequestAccessors(t *testing.T) {
-	var remote, local netip.AddrPort
+	addrs := make(chan [2]netip.AddrPort, 1)
 	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
 		srv.Handle("/page", func(x *loop.Exchange) {
 			for _, tt := range []struct{ what, got, want string }{
@@ -51,7 +52,7 @@ func TestRequestAccessors(t *testing.T) {
 			if n := x.ContentLength(); n != 0 {
 				t.Errorf("ContentLength is %d", n)
 			}
-			remote, local = x.RemoteAddr(), x.LocalAddr()
+			addrs <- [2]netip.AddrPort{x.RemoteAddr(), x.LocalAddr()}
 			if state := x.TLS(); state == nil {
 				_ = x.SendString(200, "cleartext")
 			} else {
@@ -71,11 +72,12 @@ func TestRequestAccessors(t *testing.T) {
 		} else {
 			a.want(t, "200", "h2 ") // no server name is sent for an address
 		}
-		if want := p.nc.LocalAddr().String(); remote.String() != want {
-			t.Errorf("RemoteAddr is %v, want %v", remote, want)
+		got := <-addrs
+		if want := p.nc.LocalAddr().String(); got[0].String() != want {
+			t.Errorf("RemoteAddr is %v, want %v", got[0], want)
 		}
-		if want := ts.addr(tr); local.String() != want {
-			t.Errorf("LocalAddr is %v, want %v", local, want)
+		if want := ts.addr(tr); got[1].String() != want {
+			t.Errorf("LocalAddr is %v, want %v", got[1], want)
 		}
 		p.answer(p.post("/length")).want(t, "200", "-1")
 		p.answer(p.post("/length", "content-length", "5")).want(t, "200", "5")
@@ -437,18 +439,18 @@ func TestUnanswered(t *testing.T) {
 
 // TestReset ends streams from callbacks.
 func TestReset(t *testing.T) {
-	var released int
+	var released atomic.Int32
 	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
 		srv.Handle("/before", func(x *loop.Exchange) { _ = x.Reset(frames.ErrCodeEnhanceYourCalm) })
 		srv.Handle("/after", func(x *loop.Exchange) {
-			_ = x.SendOwned(200, make([]byte, 1<<20), func() { released++ })
+			_ = x.SendOwned(200, make([]byte, 1<<20), func() { released.Add(1) })
 			_ = x.Reset(frames.ErrCodeInternal)
 		})
-		srv.Handle("/released", func(x *loop.Exchange) { _ = x.SendString(200, strconv.Itoa(released)) })
+		srv.Handle("/released", func(x *loop.Exchange) { _ = x.SendString(200, strconv.Itoa(int(released.Load()))) })
 	})
 	forEachTransport(t, func(t *testing.T, tr transport) {
 		ts.t = t
-		released = 0
+		released.Store(0)
 		p := ts.open(tr)
 		p.fetch("/before").wantReset(t, frames.ErrCodeEnhanceYourCalm)
 		p.fetch("/after").wantReset(t, frames.ErrCodeInternal)

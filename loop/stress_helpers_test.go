@@ -141,7 +141,18 @@ func stressSocket(t testing.TB) int {
 func stressConnect(t testing.TB, fd int, addr net.Addr) {
 	t.Helper()
 	ap := netip.MustParseAddrPort(addr.String())
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}); err != nil {
+	err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()})
+	if errors.Is(err, unix.EINTR) {
+		// The attempt goes on without us.
+		pfd := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		for errors.Is(err, unix.EINTR) {
+			_, err = unix.Poll(pfd, int(stressPatience.Milliseconds()))
+		}
+		if errno, soErr := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && soErr == nil && errno != 0 {
+			err = unix.Errno(errno)
+		}
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -202,6 +213,9 @@ func (p *stressPeer) reset() {
 func (p *stressPeer) write(b []byte) {
 	for len(b) > 0 {
 		n, err := unix.Write(p.fd, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
 			p.t.Fatalf("client write: %v", err)
 		}
