@@ -339,6 +339,15 @@ func TestSection6_9_DeadlockFree(t *testing.T) {
 	}
 }
 
+// TestSection5_1_HeadersAfterBothEnds names the right code for a stream that the
+// peer has ended after our answer.
+func TestSection5_1_HeadersAfterBothEnds(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.answer("early")
+	tc.recv(tc.post(1), dataEnd(1, "body"), tc.headers(1, true, "x: y"))
+	tc.wantConnError("", frames.ErrCodeStreamClosed)
+}
+
 // TestConsumeAfterClose: an application that resets in Body and then consumes,
 // as it always does, is right.
 func TestConsumeAfterClose(t *testing.T) {

@@ -403,6 +403,21 @@ func TestSection8_1_1_ContentLength(t *testing.T) {
 	tc.wantIdle("and after 5")
 }
 
+// TestSection8_1_1_WhatFitsIsHandedOn: the application sees the same, however
+// the frame was split.
+func TestSection8_1_1_WhatFitsIsHandedOn(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		for length, body := range map[int]string{4: "hell", 6: "hello"} {
+			tc := newTestConn(t, Config{})
+			tc.recv(tc.post(1, fmt.Sprintf("content-length: %d", length)))
+			tc.whole = whole
+			tc.recv(dataEnd(1, "hello"))
+			tc.wantReset("", 1, frames.ErrCodeProtocol)
+			tc.wantEvents("", "request 1 POST /", "body 1 "+body, "closed 1 PROTOCOL_ERROR")
+		}
+	}
+}
+
 // TestSection8_1_1_ContentLengthKeepsCredit breaks content-length more often
 // than the connection window would last if the octets were lost.
 func TestSection8_1_1_ContentLengthKeepsCredit(t *testing.T) {

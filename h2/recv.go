@@ -158,9 +158,6 @@ func (c *Conn) startFrame() error {
 		// "Implementations MUST ignore and discard frames of unknown type."
 		// RFC 9113, Section 4.1.
 		r.phase, r.left = phaseSkip, h.Length
-		if h.Length == 0 {
-			r.phase = phaseHeader
-		}
 		return c.recvUseless()
 	}
 	r.phase = phasePayload

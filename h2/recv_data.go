@@ -78,11 +78,7 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 		c.creditConn(padding)
 		c.creditStream(s, padding)
 	}
-	end := done && r.data.EndStream()
-	if len(data) == 0 && !end {
-		return n, nil
-	}
-	return n, c.recvBody(s, data, end)
+	return n, c.recvBody(s, data, done && r.data.EndStream())
 }
 
 // recvBody hands octets of the body of s to the application. What does not fit

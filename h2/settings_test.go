@@ -369,3 +369,21 @@ func TestSection6_5_3_WindowBeforeOurSettingsAreSeen(t *testing.T) {
 	tc.recv(tc.post(5), data(5, strings.Repeat("y", 1001)))
 	tc.wantReset("a new stream has what SETTINGS say", 5, frames.ErrCodeFlowControl)
 }
+
+func TestSection6_5_3_EarlyWindowIsExact(t *testing.T) {
+	for _, tt := range []struct{ window, early, late int32 }{
+		{1000, 65535, 1000}, {65535, 65535, 65535}, {65536, 65536, 65536}, {256 << 10, 256 << 10, 256 << 10},
+	} {
+		tc := newRawConn(t, Config{StreamWindow: tt.window}, 0)
+		tc.recv([]byte(Preface), settings(), tc.post(1))
+		if got := tc.stream(1).recvWindow.granted; got != tt.early {
+			t.Errorf("window of %d: %d before it is acknowledged, want %d", tt.window, got, tt.early)
+		}
+		tc.recv(frames.AppendSettingsAck(nil), tc.post(3))
+		for _, id := range []frames.StreamID{1, 3} {
+			if got := tc.stream(id).recvWindow.granted; got != tt.late {
+				t.Errorf("window of %d: %d on stream %d after it is acknowledged, want %d", tt.window, got, id, tt.late)
+			}
+		}
+	}
+}
