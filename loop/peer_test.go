@@ -476,6 +476,7 @@ func (p *peer) takeAck() error {
 			p.initial = int64(s.Value)
 		case frames.SettingMaxFrameSize:
 			p.maxFrame = int(s.Value)
+		default:
 		}
 	}
 	p.proposed = p.proposed[1:]

@@ -128,8 +128,14 @@ func TestResponseFields(t *testing.T) {
 		ts.t = t
 		a := ts.open(tr).fetch("/")
 		for _, tt := range [][2]string{
-			{":status", "200"}, {"x-upper", "1"}, {"x-set", "new"}, {"x-empty", ""}, {"x-utf8", "grüße"},
-			{"set-cookie", "a=1, b=2"}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", "0"},
+			{":status", "200"},
+			{"x-upper", "1"},
+			{"x-set", "new"},
+			{"x-empty", ""},
+			{"x-utf8", "grüße"},
+			{"set-cookie", "a=1, b=2"},
+			{"content-type", "text/plain; charset=utf-8"},
+			{"content-length", "0"},
 		} {
 			if got := a.get(tt[0]); got != tt[1] {
 				t.Errorf("%s is %q, want %q", tt[0], got, tt[1])

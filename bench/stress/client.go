@@ -154,6 +154,7 @@ func (c *client) body(id frames.StreamID) ([]byte, error) {
 			if len(body) < 4096 {
 				body = append(body, payload...)
 			}
+		default:
 		}
 		if (h.Type == frames.TypeData || h.Type == frames.TypeHeaders) && h.Flags.Has(frames.FlagEndStream) {
 			return body, nil
@@ -177,7 +178,7 @@ func (c *client) stats(query string) (map[string]int64, error) {
 		return nil, err
 	}
 	m := map[string]int64{}
-	for _, pair := range strings.Fields(string(b)) {
+	for _, pair := range strings.FieldsSeq(string(b)) {
 		name, value, _ := strings.Cut(pair, "=")
 		if m[name], err = strconv.ParseInt(value, 10, 64); err != nil {
 			return nil, err
