@@ -178,7 +178,7 @@ func (c *client) stats(query string) (map[string]int64, error) {
 		return nil, err
 	}
 	m := map[string]int64{}
-	for _, pair := range strings.FieldsSeq(string(b)) {
+	for pair := range strings.FieldsSeq(string(b)) {
 		name, value, _ := strings.Cut(pair, "=")
 		if m[name], err = strconv.ParseInt(value, 10, 64); err != nil {
 			return nil, err
