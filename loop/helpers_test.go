@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"math/big"
@@ -35,6 +36,11 @@ const patience = 30 * time.Second
 
 // TestMain fails if the tests leave goroutines or descriptors behind.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if isDefault("test.parallel") {
+		// The parallel tests mostly wait: for timeouts and for slow readers.
+		_ = flag.Set("test.parallel", "16")
+	}
 	goroutines, fds := warmUp(), openFDs()
 	code := m.Run()
 	if code == 0 {
@@ -44,6 +50,12 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+func isDefault(name string) bool {
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return !set
 }
 
 // warmUp has the runtime open what it keeps for ever, and returns the number of
