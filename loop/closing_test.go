@@ -153,6 +153,7 @@ func TestPeerLeaves(t *testing.T) {
 					p.data(p.post("/upload", "content-length", "100"), []byte("not whole"), false)
 				}
 				p.until("some of it", func() bool { return len(p.streams[1].body) > 0 && len(p.streams[3].body) > 0 })
+				p.ping() // every request has come
 				leave(p, raw)
 				eventually(t, "three releases of each kind", func() bool { return owned.Load() >= 3 && source.Load() >= 3 })
 				for range 6 {
