@@ -537,14 +537,18 @@ func TestSection8_1_TrailersAfterTheAnswer(t *testing.T) {
 func TestSection4_3_StreamClosesInsideItsTrailers(t *testing.T) {
 	for _, end := range []bool{true, false} {
 		for name, closing := range map[string]func(tc *testConn){
-			"reset":  func(tc *testConn) { tc.c.Reset(tc.stream(1), frames.ErrCodeCancel) },
-			"answer": func(tc *testConn) { mustDo(tc.t, tc.c.WriteHeaders(tc.stream(1), 200, nil, true)); tc.c.Fill() },
+			"reset":  func(tc *testConn) { tc.c.Reset(tc.stream(3), frames.ErrCodeCancel) },
+			"answer": func(tc *testConn) { mustDo(tc.t, tc.c.WriteHeaders(tc.stream(3), 200, nil, true)); tc.c.Fill() },
 		} {
 			tc := newTestConn(t, Config{})
-			tc.recv(tc.post(1))
+			tc.answer("x")
+			tc.recv(tc.post(1, "a: b"), tc.headers(1, true, "x: y", "x: z", "x: u")) // so that a free stream has room for fields
+			tc.app.request = nil
+			tc.drain()
+			tc.recv(tc.post(3))
 			block := tc.block("x-first: 1", "x-second: 2", "x-third: 3")
 			cut := len(block) - 3 // two fields are decoded, and the third is begun
-			b := headerFrames(1, end, block, cut)
+			b := headerFrames(3, end, block, cut)
 			first := frames.HeaderLen + cut
 			tc.recv(b[:first])
 			closing(tc)
@@ -554,8 +558,8 @@ func TestSection4_3_StreamClosesInsideItsTrailers(t *testing.T) {
 			tc.app.request = func(s *Stream) {
 				mustDo(t, tc.c.WriteHeaders(s, 200, s.Request.Fields, true))
 			}
-			tc.recv(tc.get(3, "x-first: 1", "x-second: 2", "x-third: 3"))
-			tc.want("the tables agree", "HEADERS 3 :status=200 x-first=1 x-second=2 x-third=3 END_STREAM")
+			tc.recv(tc.get(5, "x-first: 1", "x-second: 2", "x-third: 3"))
+			tc.want("the tables agree", "HEADERS 5 :status=200 x-first=1 x-second=2 x-third=3 END_STREAM")
 		}
 	}
 }
@@ -581,10 +585,14 @@ func TestCloseInsideABlock(t *testing.T) {
 // TestFailInsideABlock ends the connection there: fields decoded so far are not
 // kept by the free streams (finish checks that).
 func TestFailInsideABlock(t *testing.T) {
-	for _, id := range []frames.StreamID{1, 3} {
+	for _, id := range []frames.StreamID{3, 5} {
 		tc := newTestConn(t, Config{})
-		tc.recv(tc.post(1))
-		block := tc.block("x-secret: value")
+		// The free streams have room for fields, from requests before.
+		tc.recv(tc.post(1, "x-secret: value"), tc.headers(1, true, "x-secret: value"), rst(1, frames.ErrCodeCancel))
+		if id == 3 {
+			tc.recv(tc.post(3)) // the block is its trailers, else a request's
+		}
+		block := tc.block("x-secret: value", "x-secret: value")
 		tc.recv(headerFrames(id, true, block, len(block))[:frames.HeaderLen+len(block)], ping("12345678"))
 		tc.wantConnError("", frames.ErrCodeProtocol)
 	}
