@@ -75,10 +75,11 @@ type Config struct {
 	// connections send in smaller pieces. Default 64 MiB.
 	MaxHeldOutput int
 
-	// SendLowWater is TCP_NOTSENT_LOWAT, in octets: how much the kernel may
-	// hold unsent before a socket counts as full. More is cheaper for bulk;
-	// less lets an urgent answer pass sooner. Default 1 MiB; negative leaves
-	// the kernel's own default.
+	// SendLowWater bounds TCP_NOTSENT_LOWAT, in octets: how much the kernel
+	// may hold unsent before a socket counts as full. More is cheaper for
+	// bulk; less lets an urgent answer pass sooner. Up to the bound it is
+	// adapted to what the path takes. Default 1 MiB; negative leaves the
+	// kernel's own default.
 	SendLowWater int
 }
 

@@ -74,6 +74,7 @@ type conn struct {
 	broken    bool   // a panic left it in an unknown state
 	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
 	batch     int32  // octets the next batch may have
+	pace      pace
 	lingered  int32
 	unread    int           // octets the peer had not taken when lingering last looked
 	piled     int32         // octets written while gnet still held earlier ones
@@ -124,7 +125,7 @@ func (c *conn) open(gc gnet.Conn) {
 	c.timer.ring = c.onTimer
 	l.wheel.arm(&c.timer, l.now+min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout))
 	if c.ln.isTCP {
-		c.wire.setSendLowWater(l.srv.cfg.SendLowWater)
+		c.setAhead(firstAhead)
 	}
 	if c.ln.tls != nil {
 		c.stage = stageHandshake
@@ -347,6 +348,8 @@ func (c *conn) flushHTTP2() {
 	case h.WantsRoom() || h.HasPending():
 		c.setRoom()
 		c.loop.pushReady(c)
+	default:
+		c.pace.stop()
 	}
 }
 
@@ -363,7 +366,10 @@ func (c *conn) widen() (full bool) {
 		c.h2.SetRoom(min(minBatch, allowance))
 		return false
 	}
-	room, enough := c.wire.room(max(c.loop.srv.cfg.SendLowWater, 0))
+	room, enough, unsent := c.wire.room(int(c.pace.ahead))
+	if c.pace.ahead > 0 {
+		c.measurePace(unsent)
+	}
 	if room < min(minBatch, enough) {
 		c.h2.SetRoom(0)
 		return true
@@ -391,6 +397,7 @@ func (l *eventLoop) allowance() int {
 
 // adapt learns from a write of n octets how large the next batch may be.
 func (c *conn) adapt(n int) {
+	c.pace.wrote(n)
 	switch {
 	case c.wire.buffered() > 0:
 		// It did not fit: from here on ask the socket first.

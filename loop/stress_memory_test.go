@@ -226,6 +226,9 @@ func TestStressAnswersUnread(t *testing.T) {
 						closed = true
 						break
 					}
+					if errors.Is(err, unix.EINTR) {
+						continue
+					}
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -104,17 +104,18 @@ const (
 // room returns how many octets a TCP socket would take now, and how many of
 // them are enough not to wait: a little less than there are when epoll calls
 // the socket writable, which is a third of its buffer or half of lowWater, its
-// TCP_NOTSENT_LOWAT (0 for none).
-func (w *wire) room(lowWater int) (room, enough int) {
+// TCP_NOTSENT_LOWAT (0 for none). With one, it also returns how many octets the
+// kernel has not sent.
+func (w *wire) room(lowWater int) (room, enough, unsent int) {
 	if w.gc == nil {
-		return 0, 0
+		return 0, 0, 0
 	}
 	var mem [memFields]uint32
 	size := uint32(unsafe.Sizeof(mem))
 	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(w.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 || size < (memQueued+1)*4 {
-		return minBatch, minBatch // an old kernel: write blindly, a little at a time
+		return minBatch, minBatch, 0 // an old kernel: write blindly, a little at a time
 	}
 	buffer, queued := int(mem[memSendBuffer]), int(mem[memQueued])
 	// The kernel charges a page fragment's truesize and a header for each
@@ -122,11 +123,9 @@ func (w *wire) room(lowWater int) (room, enough int) {
 	room = (buffer - queued) * 7 / 8
 	enough = buffer / 4
 	if lowWater > 0 {
-		unsent, err := unix.IoctlGetInt(w.fd, unix.SIOCOUTQNSD)
-		if err == nil {
-			room = min(room, lowWater-unsent)
-			enough = min(enough, lowWater/4)
-		}
+		unsent, _ = unix.IoctlGetInt(w.fd, unix.SIOCOUTQNSD)
+		room = min(room, lowWater-unsent)
+		enough = min(enough, lowWater/4)
 	}
-	return max(room, 0), enough
+	return max(room, 0), enough, unsent
 }
