@@ -72,6 +72,9 @@ func (c *client) close() { _ = unix.Close(c.fd) }
 func (c *client) write(b []byte) error {
 	for len(b) > 0 {
 		n, err := unix.Write(c.fd, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -117,44 +117,47 @@ func urgent(args []string) error {
 		return err
 	}
 	fmt.Printf("a reader of 1 MiB/s of %s, an urgent request after %v; medians of %d\n", *path, *warm, *samples)
-	fmt.Printf("%10s %16s %16s %12s\n", "low water", "receive buffer", "KiB before it", "time")
+	fmt.Printf("%10s %16s %16s %22s %10s\n", "low water", "receive buffer", "KiB before it", "of them with client", "time")
 	for _, rcvbuf := range []int{0, 256 << 10} {
 		for _, lw := range settings {
-			var octets []int64
+			var octets, there []int64
 			var times []time.Duration
 			for range *samples {
-				n, d, err := urgentRun(lw, rcvbuf, *path, *warm)
+				n, received, d, err := urgentRun(lw, rcvbuf, *path, *warm)
 				if err != nil {
 					return fmt.Errorf("low water %d: %w", lw, err)
 				}
-				octets, times = append(octets, n), append(times, d)
+				octets, there, times = append(octets, n), append(there, received), append(times, d)
 			}
 			slices.Sort(octets)
+			slices.Sort(there)
 			slices.Sort(times)
 			name := "left alone"
 			if rcvbuf > 0 {
 				name = fmt.Sprint(rcvbuf>>10, " KiB")
 			}
-			fmt.Printf("%10d %16s %16d %12v\n", lw, name, octets[len(octets)/2]>>10, times[len(times)/2].Round(time.Millisecond))
+			fmt.Printf("%10d %16s %16d %22d %10v\n", lw, name, octets[len(octets)/2]>>10, there[len(there)/2]>>10,
+				times[len(times)/2].Round(time.Millisecond))
 		}
 	}
 	return nil
 }
 
-func urgentRun(lowWater, rcvbuf int, path string, warm time.Duration) (octets int64, took time.Duration, err error) {
+// urgentRun also returns how much the client's socket held when it asked.
+func urgentRun(lowWater, rcvbuf int, path string, warm time.Duration) (octets, received int64, took time.Duration, err error) {
 	srv, err := start(0, []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", lowWater))
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
 	c, err := dial(srv.addr, 1<<30, rcvbuf)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer c.close()
 	c.buf = make([]byte, 128<<10)
 	if _, err := c.get(path); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	const piece = 64 << 10
 	const pause = time.Second / (1 << 20 / piece)
@@ -164,13 +167,18 @@ func urgentRun(lowWater, rcvbuf int, path string, warm time.Duration) (octets in
 	for next := time.Now(); ; next = next.Add(pause) {
 		time.Sleep(time.Until(next))
 		if id == 0 && c.total >= int64(warm.Seconds()*(1<<20)) {
+			n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ)
+			if err != nil {
+				return 0, 0, 0, err
+			}
+			received = int64(n)
 			at, asked = c.total, time.Now()
 			if id, err = c.get("/hello", "priority", "u=0"); err != nil {
-				return 0, 0, err
+				return 0, 0, 0, err
 			}
 		}
 		if err := c.fill(piece); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		for {
 			h, _, ok := c.frame()
@@ -179,7 +187,7 @@ func urgentRun(lowWater, rcvbuf int, path string, warm time.Duration) (octets in
 			}
 			if id != 0 && h.StreamID == id && h.Type == frames.TypeHeaders {
 				left := int64(c.end-c.at) + frames.HeaderLen + int64(h.Length)
-				return c.total - left - at, time.Since(asked), nil
+				return c.total - left - at, received, time.Since(asked), nil
 			}
 		}
 	}
