@@ -53,6 +53,7 @@ func bulk(args []string) error {
 	n := flags.Int("n", 500, "requests of a run")
 	conns := flags.Int("c", 10, "connections")
 	path := flags.String("path", "/10m", "what to ask for")
+	procs := flags.Int("procs", 1, "GOMAXPROCS of the server, which has one loop and one core")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -63,14 +64,14 @@ func bulk(args []string) error {
 	cost := make([][]float64, len(settings))
 	for range *rounds {
 		for i, lw := range settings {
-			us, err := bulkRun(lw, *path, *n, *conns)
+			us, err := bulkRun(lw, *procs, *path, *n, *conns)
 			if err != nil {
 				return err
 			}
 			cost[i] = append(cost[i], us)
 		}
 	}
-	fmt.Printf("h2load -n%d -c%d -m1 -w30 -W30 %s, server CPU in us/MB, %d runs\n", *n, *conns, *path, *rounds)
+	fmt.Printf("h2load -n%d -c%d -m1 -w30 -W30 %s, server CPU in us/MB, %d runs, GOMAXPROCS %d\n", *n, *conns, *path, *rounds, *procs)
 	fmt.Printf("%10s %8s %8s %8s\n", "low water", "median", "least", "most")
 	for i, lw := range settings {
 		slices.Sort(cost[i])
@@ -79,8 +80,8 @@ func bulk(args []string) error {
 	return nil
 }
 
-func bulkRun(lowWater int, path string, n, conns int) (us float64, err error) {
-	srv, err := start(0, []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", lowWater))
+func bulkRun(lowWater, procs int, path string, n, conns int) (us float64, err error) {
+	srv, err := start(0, []string{fmt.Sprint("GOMAXPROCS=", procs)}, "-loops=1", fmt.Sprint("-lowwater=", lowWater))
 	if err != nil {
 		return 0, err
 	}
