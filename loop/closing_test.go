@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -68,6 +69,41 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCloseNotify sees TLS ended as it should be (RFC 8446, Section 6.1). The
+// records of TLS 1.2 show that they are alerts.
+func TestCloseNotify(t *testing.T) {
+	t.Parallel()
+	const alert = 21
+	ts := newServer(t, loop.Config{}, hello)
+	seen := &recordingConn{Conn: ts.dial(overTLS)}
+	cfg := clientTLS("h2")
+	cfg.MaxVersion = tls.VersionTLS12
+	p := openOn(t, tls.Client(seen, cfg))
+	p.out = append(p.out, badFrame()...)
+	p.flush()
+	p.untilClosed()
+	wantGoAway(t, p, frames.ErrCodeProtocol)
+	last := byte(0)
+	for b := seen.read; len(b) >= 5; b = b[5+int(binary.BigEndian.Uint16(b[3:])):] {
+		last = b[0]
+	}
+	if last != alert {
+		t.Errorf("the last record has type %d, want an alert", last)
+	}
+}
+
+// A recordingConn keeps what was read.
+type recordingConn struct {
+	net.Conn
+	read []byte
+}
+
+func (c *recordingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read = append(c.read, b[:n]...)
+	return n, err
 }
 
 // TestAnswerArrives refuses a body of 10 MiB while the peer sends it, and the
@@ -209,17 +245,17 @@ func TestGoAwayBehindSlowReader(t *testing.T) {
 		p := openOn(t, nc, initialWindow(1<<30))
 		p.credit = false
 		p.grant(0, 1<<30)
-		id := p.get("/")
-		p.until("the beginning", func() bool { return len(p.streams[id].body) > 1<<20 })
-		p.credit = true // what a closed socket gets it answers with a reset
-		slow.begin(200 << 10)
+		p.get("/")
+		time.Sleep(500 * time.Millisecond) // fills the socket
+		p.credit = true                    // what a closed socket gets it answers with a reset
+		slow.begin(3)
 		p.out = append(p.out, badFrame()...)
 		p.flush()
 		p.untilClosed()
 		wantGoAway(t, p, frames.ErrCodeProtocol)
 		p.wantCleanEnd()
-		if took := time.Since(slow.since); took < 3*time.Second {
-			t.Logf("read within %v: shows little", took)
+		if slow.pauses > 0 {
+			t.Log("so little was on its way that the test shows nothing")
 		}
 	})
 }
@@ -231,7 +267,7 @@ func dialSlow(t *testing.T, addr string) *slowConn {
 	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) error {
 		var err error
 		return errors.Join(rc.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 128<<10)
 		}), err)
 	}}
 	nc, err := d.DialContext(t.Context(), "tcp", addr)
@@ -245,25 +281,26 @@ func dialSlow(t *testing.T, addr string) *slowConn {
 	return &slowConn{Conn: nc}
 }
 
-// A slowConn is read at a bounded rate once that has begun.
+// A slowConn pauses for a second, half of what lingering allows, before each of
+// the first 64 KiB pieces that are read once that has begun.
 type slowConn struct {
 	net.Conn
-	rate  int // octets a second
-	since time.Time
-	read  int
+	pauses int
+	left   int // octets of the piece
 }
 
-func (c *slowConn) begin(rate int) { c.rate, c.since = rate, time.Now() }
+func (c *slowConn) begin(pauses int) { c.pauses, c.left = pauses, 0 }
 
 func (c *slowConn) Read(b []byte) (int, error) {
-	if c.rate > 0 {
-		b = b[:min(len(b), 32<<10)]
-		due := c.since.Add(time.Duration(c.read) * time.Second / time.Duration(c.rate))
-		time.Sleep(time.Until(due))
+	if c.pauses == 0 {
+		return c.Conn.Read(b)
 	}
-	n, err := c.Conn.Read(b)
-	if c.rate > 0 {
-		c.read += n
+	if c.left <= 0 {
+		time.Sleep(time.Second)
+		c.pauses--
+		c.left = 64 << 10
 	}
+	n, err := c.Conn.Read(b[:min(len(b), c.left)])
+	c.left -= n
 	return n, err
 }

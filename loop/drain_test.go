@@ -116,14 +116,14 @@ func TestDrainIgnoresLateStreams(t *testing.T) {
 // response still to read.
 func TestDrainSlowReader(t *testing.T) {
 	t.Parallel()
-	body := pattern(1 << 20)
+	body := pattern(400 << 10)
 	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
 		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, body) })
 	})
 	slow := dialSlow(t, ts.addr(cleartext))
 	p := openOn(t, slow, initialWindow(1<<30))
 	p.grant(0, 1<<30)
-	slow.begin(300 << 10)
+	slow.begin(5)
 	id := p.get("/")
 	p.until("the beginning of the body", func() bool { return len(p.streams[id].body) > 0 })
 	ts.stop()
