@@ -164,47 +164,6 @@ func TestAsyncIsExactlyOnce(t *testing.T) {
 	}
 }
 
-// TestAsyncLeftBehind posts to a loop that ends before it comes to it: what was
-// accepted is called all the same.
-func TestAsyncLeftBehind(t *testing.T) {
-	t.Parallel()
-	handles := make(chan loop.Async, 1)
-	blocked, leave := make(chan struct{}), make(chan struct{})
-	ts := newServer(t, loop.Config{Loops: 1, DrainTimeout: 50 * time.Millisecond}, func(srv *loop.Server) {
-		srv.Handle("/hold", func(x *loop.Exchange) { handles <- x.Async() })
-		srv.Handle("/block", func(x *loop.Exchange) {
-			close(blocked)
-			<-leave
-			_ = x.SendString(200, "blocked")
-		})
-	})
-	p := ts.open(cleartext)
-	p.get("/hold")
-	async := wait(t, "the handle", handles)
-	p.get("/block")
-	wait(t, "the callback", blocked)
-	var accepted, called atomic.Int64
-	for range 10 {
-		if async.Do(func(*loop.Exchange) { called.Add(1) }) == nil {
-			accepted.Add(1)
-		}
-	}
-	ts.stop()
-	eventually(t, "posts to be refused", func() bool {
-		if async.Do(func(*loop.Exchange) { called.Add(1) }) != nil {
-			return true
-		}
-		accepted.Add(1)
-		return false
-	})
-	time.Sleep(20 * time.Millisecond) // the loop has been told to end, most likely
-	close(leave)
-	ts.shutdown()
-	if accepted.Load() < 10 || called.Load() != accepted.Load() {
-		t.Errorf("%d posts were accepted, %d calls were made", accepted.Load(), called.Load())
-	}
-}
-
 // TestAsyncAfterEnd uses handles of exchanges that ended in every way there is.
 func TestAsyncAfterEnd(t *testing.T) {
 	t.Parallel()

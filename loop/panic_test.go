@@ -2,7 +2,6 @@ package loop_test
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -158,10 +157,24 @@ func TestPanicWithoutExchange(t *testing.T) {
 }
 
 // TestGoexit has a callback end the goroutine of its loop, as t.FailNow does.
-// Nothing can save that loop; the server must say so and end.
+// Nothing can save that loop: the server must say so and end, give back what it
+// holds, and call what it was asked to call.
 func TestGoexit(t *testing.T) {
+	var accepted, called, released atomic.Int32
 	for name, h := range map[string]loop.Handler{
-		"handler": func(*loop.Exchange) { runtime.Goexit() },
+		"handler": func(x *loop.Exchange) {
+			async := x.Async()
+			for range 10 {
+				if async.Do(func(x *loop.Exchange) {
+					if x == nil {
+						called.Add(1)
+					}
+				}) == nil {
+					accepted.Add(1)
+				}
+			}
+			runtime.Goexit()
+		},
 		"Pull": func(x *loop.Exchange) {
 			_ = x.SendSource(200, -1, sourceFunc{pull: func(int) ([]byte, bool, error) {
 				runtime.Goexit()
@@ -170,6 +183,7 @@ func TestGoexit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			released.Store(0)
 			log := &logBuffer{}
 			logger := zerolog.New(log)
 			srv, err := loop.New(loop.Config{
@@ -179,9 +193,16 @@ func TestGoexit(t *testing.T) {
 				t.Fatal(err)
 			}
 			srv.Handle("/", h)
+			srv.Handle("/big", func(x *loop.Exchange) {
+				_ = x.SendOwned(200, make([]byte, bigLen), func() { released.Add(1) })
+			})
 			ended := make(chan error, 1)
 			go func() { ended <- srv.Run(context.Background()) }()
 			p := openOn(t, dialAddr(t, "tcp", srv.Addrs()[0].String()))
+			p.credit = false
+			p.get("/big")
+			p.grant(0, 1<<20)
+			p.ping()
 			p.get("/")
 			err = wait(t, "Run to return", ended)
 			if err == nil || !strings.Contains(err.Error(), "Goexit") {
@@ -190,9 +211,12 @@ func TestGoexit(t *testing.T) {
 			if len(log.find("error", "Goexit")) == 0 {
 				t.Error("not logged")
 			}
-			if errors.Is(err, context.Canceled) {
-				t.Errorf("Run: %v", err)
+			if n := released.Load(); n != 1 {
+				t.Errorf("%d releases", n)
 			}
 		})
+	}
+	if n := accepted.Load(); n != 10 || called.Load() != n {
+		t.Errorf("%d posts were accepted, %d calls were made", n, called.Load())
 	}
 }
