@@ -2,10 +2,13 @@ package loop_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -398,5 +401,34 @@ func TestManyStreams(t *testing.T) {
 			a := p.answer(id)
 			wantSame(t, a.body, body[n:])
 		}
+	})
+}
+
+// TestStandardClientDownloads lets net/http fetch large bodies, several at once
+// on one connection.
+func TestStandardClientDownloads(t *testing.T) {
+	t.Parallel()
+	body := pattern(bigLen)
+	released := make([]atomic.Int32, len(verbs))
+	ts := verbServer(t, body, released)
+	c := ts.client()
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		var all sync.WaitGroup
+		for i, verb := range verbs {
+			all.Go(func() {
+				resp, err := c.Get(ts.url(tr, "/"+strconv.Itoa(i)))
+				if err != nil {
+					t.Errorf("%s: %v", verb.name, err)
+					return
+				}
+				defer resp.Body.Close()
+				sum := sha256.New()
+				n, err := io.Copy(sum, resp.Body)
+				if err != nil || [32]byte(sum.Sum(nil)) != sha256.Sum256(body) {
+					t.Errorf("%s: %d octets, and not those that were sent: %v", verb.name, n, err)
+				}
+			})
+		}
+		all.Wait()
 	})
 }
