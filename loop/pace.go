@@ -22,8 +22,9 @@ const (
 	// paceTime is how long the path is to take for what is written ahead.
 	paceTime = 50 * time.Millisecond
 
-	// paceWindow is how much time a measurement takes.
+	// A measurement takes paceWindow, less if the path is fast beyond doubt.
 	paceWindow = 100 * time.Millisecond
+	fastWindow = 10 * time.Millisecond
 
 	// firstAhead is what a connection begins with, and leastAhead what it
 	// comes down to: less would make the writes small.
@@ -55,13 +56,17 @@ func (p *pace) measure(unsent int, now time.Duration) (want int64) {
 		p.busy += now - p.at
 	}
 	p.runs, p.held, p.at = true, int32(unsent), now
-	if p.busy < paceWindow {
+	if p.busy < fastWindow {
 		return 0
 	}
 	want = p.sent * int64(paceTime) / int64(p.busy)
+	isFast := want > 2*int64(p.ahead)
+	if p.busy < paceWindow && !isFast {
+		return 0
+	}
 	p.sent, p.busy = 0, 0
 	// A kernel that has nothing left may have waited for us.
-	if ahead := int64(p.ahead); want > 2*ahead || want < ahead/2 && unsent > 0 {
+	if isFast || want < int64(p.ahead)/2 && unsent > 0 {
 		return max(want, 1)
 	}
 	return 0

@@ -77,13 +77,18 @@ func stressOnLoop(t testing.TB, srv *Server, loop int, f func(l *eventLoop)) {
 }
 
 // stressConnOf returns the server's side of p.
-func stressConnOf(t testing.TB, srv *Server, p *stressPeer) (c *conn) {
+func stressConnOf(t testing.TB, srv *Server, p *stressPeer) *conn {
 	t.Helper()
 	sa, err := unix.Getsockname(p.fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := uint16(sa.(*unix.SockaddrInet4).Port)
+	return stressConnFrom(t, srv, uint16(sa.(*unix.SockaddrInet4).Port))
+}
+
+// stressConnFrom returns the connection of the client that has port.
+func stressConnFrom(t testing.TB, srv *Server, port uint16) (c *conn) {
+	t.Helper()
 	for i := range srv.loops {
 		stressOnLoop(t, srv, i, func(l *eventLoop) {
 			for o := l.conns.head; o != nil; o = o.next {

@@ -2,6 +2,11 @@ package loop
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -9,6 +14,8 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,13 +71,18 @@ func stressWaitReset(t testing.TB, fd int) {
 // another connection B takes the number of A's descriptor. B must receive
 // nothing of what the rest of the turn has to say to A.
 func TestStressResetBetweenWrites(t *testing.T) {
+	t.Run("cleartext", func(t *testing.T) { stressResetBetweenWrites(t, false) })
+	t.Run("TLS", func(t *testing.T) { stressResetBetweenWrites(t, true) })
+}
+
+func stressResetBetweenWrites(t *testing.T, encrypted bool) {
 	var (
 		later    Async     // on A, answered between the writes
 		laterX   *Exchange // the same
 		beside   *Exchange // on another connection of the loop, served later in the turn
 		a        *conn
 		spy      *stressSpy
-		peer     *stressPeer
+		reset    func() // by the client of A
 		number   int
 		taken    = -1
 		other    = -1
@@ -78,13 +90,14 @@ func TestStressResetBetweenWrites(t *testing.T) {
 		ended    = make(chan struct{})
 	)
 	body := bytes.Repeat([]byte("A's "), 1<<10)
-	srv := stressServe(t, Config{}, func(srv *Server) {
+	listeners := []Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", TLS: stressTLS(t)}}
+	srv := stressServe(t, Config{Listeners: listeners}, func(srv *Server) {
 		srv.Handle("GET /beside", func(x *Exchange) { beside = x; x.Async() })
 		srv.Handle("GET /later", func(x *Exchange) { laterX, later = x, x.Async() })
 		srv.Handle("GET /first", func(x *Exchange) {
 			_ = x.SendOwned(200, body, func() { // after the first write of the turn
 				releases = append(releases, "first")
-				peer.reset()
+				reset()
 				stressWaitReset(t, number)
 				_ = laterX.SendOwned(200, body, func() { releases = append(releases, "later") })
 				_ = beside.SendOwned(200, body, func() { // the last of the turn
@@ -98,8 +111,29 @@ func TestStressResetBetweenWrites(t *testing.T) {
 	c := stressDial(t, srv, 1<<20)
 	c.get("/beside")
 	c.ping()
-	peer = stressDial(t, srv, 1<<20)
-	a = stressConnOf(t, srv, peer)
+	peer := stressNewPeer(t, -1) // to encode
+	first, _ := peer.request("/later")
+	second, _ := peer.request("/first")
+	requests := append(first, second...)
+	var ask func()
+	if encrypted {
+		tc := stressDialTLS(t, srv.Addrs()[1].String())
+		a = stressConnFrom(t, srv, uint16(tc.LocalAddr().(*net.TCPAddr).Port))
+		reset = func() {
+			_ = tc.NetConn().(*net.TCPConn).SetLinger(0)
+			_ = tc.NetConn().Close()
+		}
+		ask = func() {
+			if _, err := tc.Write(requests); err != nil {
+				t.Error(err)
+			}
+		}
+	} else {
+		plain := stressDial(t, srv, 1<<20)
+		a = stressConnOf(t, srv, plain)
+		reset = plain.reset
+		ask = func() { plain.write(requests) }
+	}
 	stressOnLoop(t, srv, 0, func(*eventLoop) {
 		number = a.wire.fd
 		spy = stressSpyOn(a)
@@ -109,9 +143,7 @@ func TestStressResetBetweenWrites(t *testing.T) {
 			}
 		}
 	})
-	first, _ := peer.request("/later")
-	second, _ := peer.request("/first")
-	peer.write(append(first, second...))
+	ask()
 	select {
 	case <-ended:
 	case <-time.After(stressPatience):
@@ -143,6 +175,49 @@ func TestStressResetBetweenWrites(t *testing.T) {
 	_ = unix.Close(taken)
 	_ = unix.Close(other)
 	c.ping() // and the others are served
+}
+
+// stressTLS returns a configuration with a certificate of its own.
+func stressTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}}
+}
+
+// stressDialTLS opens a connection over TLS and waits until its SETTINGS are
+// acknowledged.
+func stressDialTLS(t *testing.T, addr string) *tls.Conn {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(stressPatience))
+	if _, err := c.Write(stressPreface(1 << 20)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var b [1 << 10]byte
+		if _, err := io.ReadFull(c, b[:frames.HeaderLen]); err != nil {
+			t.Fatal(err)
+		}
+		h, _ := frames.ParseHeader(b[:])
+		if _, err := io.ReadFull(c, b[:h.Length]); err != nil {
+			t.Fatal(err)
+		}
+		if h.Type == frames.TypeSettings && h.Flags.Has(frames.FlagAck) {
+			return c
+		}
+	}
 }
 
 // stressSpeakTo does everything that may be done by mistake with a connection
