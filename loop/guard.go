@@ -38,8 +38,8 @@ func (l *eventLoop) onPanic(pattern string, v any) {
 }
 
 // An appSource is a source of the application, whose panics are caught and whose
-// length is held to what was announced: a body that is shorter or longer fails,
-// and is never silently wrong.
+// length is held to what was announced: a body that is shorter fails, and so does
+// one with a piece that goes beyond; after the last octet it is not asked again.
 type appSource struct {
 	src     Source
 	loop    *eventLoop

@@ -306,6 +306,8 @@ func TestAnsweredTwice(t *testing.T) {
 				"SendStatic": x.SendStatic(200, []byte("x")),
 				"SendOwned":  x.SendOwned(200, []byte("x"), func() { released++ }),
 				"SendSource": x.SendSource(200, 1, sourceFunc{release: func() { released++ }}),
+				"SetHeader":  x.SetHeader("x-late", "x"),
+				"AddHeader":  x.AddHeader("x-late", "x"),
 			} {
 				if !errors.Is(err, loop.ErrAnswered) {
 					t.Errorf("%s: %v", verb, err)
