@@ -253,6 +253,9 @@ func TestSection8_1_LameStream(t *testing.T) {
 	if n := tc.c.OpenStreams(); n != 0 {
 		t.Errorf("%d streams open", n)
 	}
+	if len(tc.c.lame) != 0 {
+		t.Errorf("%d lame streams remembered", len(tc.c.lame))
+	}
 }
 
 // TestSection8_1_LameInFill: the answer ends when the batch is filled, and
@@ -525,6 +528,50 @@ func TestTLSRecords(t *testing.T) {
 			}
 		}
 		tc.c.Reset(tc.stream(1), frames.ErrCodeCancel)
+	}
+}
+
+// TestTLSRecordsFromAnyStart begins anywhere in a record: frames end where
+// records do, and no frame is a waste, unless the peer's frame size forces it.
+func TestTLSRecordsFromAnyStart(t *testing.T) {
+	for _, tt := range []struct{ record, step int }{{500, 1}, {16384, 97}} {
+		for before := 10; before < tt.record; before += tt.step {
+			if before > tt.record-40 {
+				before -= tt.step - 1 // the end of a record octet by octet
+			}
+			tc := newRawConn(t, Config{}, tt.record)
+			tc.greet()
+			tc.bigWindows(1 << 24)
+			tc.answered(2)
+			tc.whole = true
+			// DATA that is not cut by records, so as to begin where we want.
+			tc.c.record = 0
+			mustDo(t, tc.c.WriteRegion(tc.stream(1), make([]byte, before-frames.HeaderLen), nil, true))
+			tc.c.Fill()
+			tc.c.record = tt.record
+			mustDo(t, tc.c.WriteRegion(tc.stream(3), make([]byte, 4*tt.record), nil, true))
+			tc.room = 10 * tt.record
+			tc.peer.headers = nil
+			tc.turn()
+			tc.lines = nil
+			if tc.c.OpenStreams() != 0 {
+				t.Fatalf("record %d, %d octets before: the body did not leave in one turn", tt.record, before)
+			}
+			at := before
+			for i, h := range tc.peer.headers[1:] {
+				at += frames.HeaderLen + int(h.Length)
+				last := i == len(tc.peer.headers)-2
+				if !last && at%tt.record != 0 {
+					t.Errorf("record %d, %d octets before: frame %d of %d octets ends %d octets into a record", tt.record, before, i, h.Length, at%tt.record)
+				}
+				if !last && int(h.Length) < tt.record/16 && tt.record < 16384 {
+					t.Errorf("record %d, %d octets before: a frame of %d", tt.record, before, h.Length)
+				}
+				if i == 0 && int(h.Length) > tt.record+tt.record/16 {
+					t.Errorf("record %d, %d octets before: a frame of %d", tt.record, before, h.Length)
+				}
+			}
+		}
 	}
 }
 
