@@ -14,6 +14,9 @@ type Shared struct {
 	// it; budgets refill by it.
 	Now time.Duration
 
+	// Crossed counts how often each limit was crossed.
+	Crossed [NumLimits]uint64
+
 	cfg       Config
 	streams   []*Stream
 	outboxes  []*outbox
