@@ -31,13 +31,21 @@ func (a Async) Do(f func(x *Exchange)) error {
 	}
 	return a.loop.post(func() {
 		if a.Done() {
-			f(nil)
+			a.loop.callInVain(f)
 			return
 		}
 		x := a.x
 		a.loop.touch(x.conn)
 		x.call(f)
 	})
+}
+
+// callInVain calls f for an exchange that is over.
+func (l *eventLoop) callInVain(f func(x *Exchange)) {
+	returned := false
+	defer l.recoverApp("", &returned, nil)
+	l.callFunc(func() { f(nil) })
+	returned = true
 }
 
 // Resume has the exchange's source asked again.

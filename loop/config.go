@@ -81,6 +81,12 @@ type Config struct {
 	// adapted to what the path takes. Default 1 MiB; negative leaves the
 	// kernel's own default.
 	SendLowWater int
+
+	// IsolateCallbacks makes each callback run on a goroutine of its own, for
+	// which the loop waits. A callback that calls runtime.Goexit, as t.FailNow
+	// does, then costs its stream an INTERNAL_ERROR, and not the server. It
+	// is for tests: it is slow.
+	IsolateCallbacks bool
 }
 
 const (

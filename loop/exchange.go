@@ -160,7 +160,11 @@ func (x *Exchange) protect(f Handler) {
 			x.conn.loop.srv.fail(errGoexit)
 		}
 	}()
-	f(x)
+	if x.conn.loop.srv.cfg.IsolateCallbacks {
+		isolate(func() { f(x) })
+	} else {
+		f(x)
+	}
 	returned = true
 }
 

@@ -33,8 +33,54 @@ func (l *eventLoop) recoverApp(pattern string, returned *bool, err *error) {
 
 func (l *eventLoop) onPanic(pattern string, v any) {
 	l.srv.panics.Add(1)
+	stack := debug.Stack()
+	if end, ok := v.(*isolatedEnd); ok {
+		if end.panicked == nil {
+			l.srv.log.Error().Str("pattern", pattern).Bytes("stack", end.stack).Msg("a callback called runtime.Goexit")
+			return
+		}
+		v, stack = end.panicked, end.stack
+	}
 	l.srv.log.Error().Str("pattern", pattern).Str("panic", fmt.Sprint(v)).
-		Bytes("stack", debug.Stack()).Msg("panic in a callback")
+		Bytes("stack", stack).Msg("panic in a callback")
+}
+
+// An isolatedEnd is the panic that stands, on the loop, for how an isolated
+// call has ended if it did not return.
+type isolatedEnd struct {
+	panicked any // nil for a Goexit
+	stack    []byte
+}
+
+// isolate calls f on a goroutine of its own and waits for it: see
+// [Config.IsolateCallbacks]. If f does not return, it panics with an
+// *isolatedEnd.
+func isolate(f func()) {
+	done := make(chan *isolatedEnd, 1)
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				done <- nil
+				return
+			}
+			done <- &isolatedEnd{recover(), debug.Stack()}
+		}()
+		f()
+		returned = true
+	}()
+	if end := <-done; end != nil {
+		panic(end)
+	}
+}
+
+// callFunc calls f, a function of the application.
+func (l *eventLoop) callFunc(f func()) {
+	if l.srv.cfg.IsolateCallbacks {
+		isolate(f)
+		return
+	}
+	f()
 }
 
 // An appSource is a source of the application, whose panics are caught and whose
@@ -68,7 +114,11 @@ func (s *appSource) Pull(max int) (p []byte, end bool, err error) {
 func (s *appSource) pull(max int) (p []byte, end bool, err error) {
 	returned := false
 	defer s.loop.recoverApp(s.pattern, &returned, &err)
-	p, end, err = s.src.Pull(max)
+	if s.loop.srv.cfg.IsolateCallbacks {
+		isolate(func() { p, end, err = s.src.Pull(max) })
+	} else {
+		p, end, err = s.src.Pull(max)
+	}
 	returned = true
 	return p, end, err
 }
@@ -77,7 +127,7 @@ func (s *appSource) pull(max int) (p []byte, end bool, err error) {
 func (s *appSource) Release() {
 	returned := false
 	defer s.loop.recoverApp(s.pattern, &returned, nil)
-	s.src.Release()
+	s.loop.callFunc(s.src.Release)
 	returned = true
 }
 
@@ -114,6 +164,6 @@ func (o *ownedBody) Release() {
 func (o *ownedBody) call() {
 	returned := false
 	defer o.loop.recoverApp(o.pattern, &returned, nil)
-	o.release()
+	o.loop.callFunc(o.release)
 	returned = true
 }
