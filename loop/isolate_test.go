@@ -44,7 +44,7 @@ func TestIsolateCallbacks(t *testing.T) {
 				p.fetch("/release").want(t, "200", "mine")
 				p.fetch("/good").want(t, "200", "good")
 				eventually(t, "both are in the log", func() bool {
-					return len(ts.log.find("callback", logged, "isolate_test.go")) == 2
+					return len(ts.log.find("callback", logged)) == 2
 				})
 			})
 		}
