@@ -29,14 +29,15 @@ func (a Async) Do(f func(x *Exchange)) error {
 	if a.x == nil {
 		return ErrClosed
 	}
+	call := a.loop.srv.handler(f)
 	return a.loop.post(func() {
 		if a.Done() {
-			a.loop.callInVain(f)
+			a.loop.callInVain(call)
 			return
 		}
 		x := a.x
 		a.loop.touch(x.conn)
-		x.call(f)
+		x.call(call)
 	})
 }
 
@@ -44,7 +45,7 @@ func (a Async) Do(f func(x *Exchange)) error {
 func (l *eventLoop) callInVain(f func(x *Exchange)) {
 	returned := false
 	defer l.recoverApp("", &returned, nil)
-	l.callFunc(func() { f(nil) })
+	f(nil)
 	returned = true
 }
 

@@ -33,6 +33,10 @@ func (x *Exchange) OnBody(f BodyFunc) error {
 	if err := x.mayDemand(); err != nil {
 		return err
 	}
+	if x.conn.loop.srv.cfg.IsolateCallbacks {
+		each := f
+		f = func(x *Exchange, p []byte, end bool) { isolate(func() { each(x, p, end) }) }
+	}
 	x.body.each = f
 	return x.demandBody()
 }
@@ -47,6 +51,10 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 	}
 	if limit <= 0 {
 		limit = x.conn.loop.srv.cfg.MaxBufferedBody
+	}
+	if x.conn.loop.srv.cfg.IsolateCallbacks {
+		whole := f
+		f = func(x *Exchange, body []byte) { isolate(func() { whole(x, body) }) }
 	}
 	x.body.whole, x.body.limit = f, limit
 	if n := x.stream.Request.ContentLength; n > int64(limit) {
@@ -96,11 +104,11 @@ func (x *Exchange) AfterBody(f Handler) {
 		f(x)
 		return
 	}
-	skipped := 0
+	then, skipped := x.conn.loop.srv.handler(f), 0
 	x.body.each = func(x *Exchange, p []byte, end bool) {
 		if skipped += len(p); end || skipped > skipLimit {
 			x.body.each = nil
-			f(x)
+			then(x)
 		}
 	}
 }
@@ -110,6 +118,7 @@ func (x *Exchange) expectsContinue() bool {
 }
 
 func (x *Exchange) refuseBody() {
+	x.conn.loop.cross(limitBody)
 	x.body = bodyReader{}
 	if !x.answered {
 		x.dropFields() // which were for another answer

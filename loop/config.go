@@ -62,6 +62,27 @@ type Config struct {
 	// ended. Default 30 s.
 	DrainTimeout time.Duration
 
+	// MaxConnAge ends a connection in order once it is so old, less up to a
+	// tenth of it that is chosen at random; requests that are open are
+	// answered. Default: never.
+	MaxConnAge time.Duration
+
+	// MaxConnRequests ends a connection in order once so many requests have
+	// come on it. Default: never.
+	MaxConnRequests int
+
+	// UserTimeout is TCP_USER_TIMEOUT: the kernel ends a connection whose peer
+	// has not acknowledged anything for so long. A peer that keeps its window
+	// shut counts as such to the kernel, so this must be longer than a download
+	// may pause, [h2.Config.StallTimeout]. Default 75 s, or 15 s more than that
+	// if it was set to more; negative leaves the kernel's default.
+	UserTimeout time.Duration
+
+	// MaxUnreadAnswers bounds the octets of acknowledgements, resets and header
+	// sections that pile up for a peer which does not read. Beyond them its
+	// connection is closed. Default 256 KiB.
+	MaxUnreadAnswers int
+
 	// MaxBufferedBody bounds what [Exchange.ReadBody] gathers if its caller
 	// names no limit, in octets. Default 1 MiB.
 	MaxBufferedBody int
@@ -82,6 +103,10 @@ type Config struct {
 	// kernel's own default.
 	SendLowWater int
 
+	// SlowCallback is how long a callback may hold its loop up before it is
+	// logged and counted. Default 5 ms; negative for never.
+	SlowCallback time.Duration
+
 	// IsolateCallbacks makes each callback run on a goroutine of its own, for
 	// which the loop waits. A callback that calls runtime.Goexit, as t.FailNow
 	// does, then costs its stream an INTERNAL_ERROR, and not the server. It
@@ -96,6 +121,9 @@ const (
 	defaultMaxBufferedBody  = 1 << 20
 	defaultMaxHeldOutput    = 64 << 20
 	defaultSendLowWater     = 1 << 20
+	defaultSlowCallback     = 5 * time.Millisecond
+	defaultUserTimeout      = 75 * time.Second
+	defaultUnreadAnswers    = 256 << 10
 )
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -117,6 +145,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Loops == 0 {
 		cfg.Loops = runtime.GOMAXPROCS(0)
 	}
+	if cfg.UserTimeout == 0 {
+		cfg.UserTimeout = defaultUserTimeout
+	}
 	for _, t := range []struct {
 		name     string
 		field    *time.Duration
@@ -125,6 +156,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"HandshakeTimeout", &cfg.HandshakeTimeout, defaultHandshakeTimeout},
 		{"IdleTimeout", &cfg.IdleTimeout, defaultIdleTimeout},
 		{"DrainTimeout", &cfg.DrainTimeout, defaultDrainTimeout},
+		{"MaxConnAge", &cfg.MaxConnAge, 0},
 	} {
 		if *t.field < 0 {
 			return cfg, fmt.Errorf("loop: Config.%s is %v: it must not be negative", t.name, *t.field)
@@ -139,6 +171,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	}{
 		{"MaxBufferedBody", cfg.MaxBufferedBody},
 		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
+		{"MaxConnRequests", cfg.MaxConnRequests},
+		{"MaxUnreadAnswers", cfg.MaxUnreadAnswers},
 	} {
 		if n.value < 0 {
 			return cfg, fmt.Errorf("loop: Config.%s is %d: it must not be negative", n.name, n.value)
@@ -147,8 +181,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxBufferedBody == 0 {
 		cfg.MaxBufferedBody = defaultMaxBufferedBody
 	}
+	if cfg.MaxUnreadAnswers == 0 {
+		cfg.MaxUnreadAnswers = defaultUnreadAnswers
+	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput
+	}
+	if cfg.SlowCallback == 0 {
+		cfg.SlowCallback = defaultSlowCallback
 	}
 	if cfg.SendLowWater == 0 {
 		cfg.SendLowWater = defaultSendLowWater

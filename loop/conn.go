@@ -51,10 +51,6 @@ const drainPause = time.Second
 // sniffLimit is how many octets are looked at to tell protocols apart.
 const sniffLimit = 64
 
-// maxPiled bounds the answers that pile up for a peer which does not read:
-// acknowledgements, resets and header sections (CVE-2019-9512, 9515, 9517).
-const maxPiled = 256 << 10
-
 // A conn is one connection of a loop.
 type conn struct {
 	wire   wire
@@ -82,6 +78,10 @@ type conn struct {
 	active    time.Duration // when octets last came or a stream ended, on the loop's clock
 	since     time.Duration // when the handshake, then the preface, was first waited for
 	timer     timer
+	requests  int           // taken so far
+	oldAt     time.Duration // when the connection is old; 0 for never
+	written   int64         // octets that were given to wire
+	socket    socketPace
 
 	prev, next *conn // in loop.conns
 }
@@ -119,13 +119,20 @@ func (c *conn) open(gc gnet.Conn) {
 	c.wire.open(gc)
 	l.nconns.Add(1)
 	l.conns.add(c)
+	l.figures.Accepted++
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
 	c.since, c.active = l.now, l.now
 	c.timer.ring = c.onTimer
-	l.wheel.arm(&c.timer, l.now+min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout))
+	first := l.now + min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout)
+	if age := l.srv.cfg.MaxConnAge; age > 0 {
+		c.oldAt = l.now + jitter(age)
+		first = min(first, c.oldAt)
+	}
+	l.wheel.arm(&c.timer, first)
 	if c.ln.isTCP {
 		c.setAhead(firstAhead)
+		c.wire.setUserTimeout(l.srv.cfg.UserTimeout)
 	}
 	if c.ln.tls != nil {
 		c.stage = stageHandshake
@@ -172,6 +179,7 @@ func (c *conn) receive() {
 	} else {
 		c.receiveTLS(b)
 	}
+	c.loop.checkSlow()
 	c.flush()
 }
 
@@ -196,6 +204,9 @@ func (c *conn) receiveTLS(b []byte) {
 		c.stage = stageNotTLS
 		c.refusePlaintext(c.look(plain.Prefix))
 		return
+	}
+	if errors.Is(err, tlsbridge.ErrHandshakeTooLarge) {
+		c.loop.cross(limitHandshakeBytes)
 	}
 	if c.stage == stageHandshake {
 		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("TLS handshake failed")
@@ -230,6 +241,7 @@ func (c *conn) receivePlain(b []byte) error {
 
 func (c *conn) discard(n int) {
 	if c.lingered += int32(n); c.lingered > lingerBytes {
+		c.loop.cross(limitLinger)
 		c.wire.close()
 	}
 }
@@ -298,8 +310,12 @@ func (c *conn) flush() {
 	} else if c.bridge != nil {
 		c.writeRecords()
 	}
-	if c.finishing && c.wire.isOpen() {
+	switch {
+	case !c.wire.isOpen():
+	case c.finishing:
 		c.linger()
+	default:
+		c.examineSoon()
 	}
 }
 
@@ -309,6 +325,7 @@ func (c *conn) flushHTTP2() {
 	if h.WantsRoom() {
 		waits = c.widen()
 		h.Fill()
+		c.loop.checkSlow()
 	} else if h.HasPending() {
 		h.Fill() // for what has no octets to send
 	}
@@ -322,6 +339,7 @@ func (c *conn) flushHTTP2() {
 		if c.bridge != nil {
 			c.seal(segs)
 		} else {
+			c.written += int64(sent)
 			c.wire.write(segs)
 		}
 		if !c.wire.isOpen() {
@@ -415,9 +433,10 @@ func (c *conn) isFlooded(before, sent int) bool {
 		c.piled = 0
 		return false
 	}
-	if c.piled += int32(sent); c.piled <= maxPiled {
+	if c.piled += int32(sent); int(c.piled) <= c.loop.srv.cfg.MaxUnreadAnswers {
 		return false
 	}
+	c.loop.cross(limitUnreadOutput)
 	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer makes us answer and does not read, connection closed")
 	c.wire.close()
 	return true
@@ -441,6 +460,7 @@ func (c *conn) writeRecords() {
 	}
 	var segs [1][]byte
 	segs[0] = out
+	c.written += int64(len(out))
 	c.wire.write(segs[:])
 	c.bridge.Sent()
 }
@@ -521,32 +541,6 @@ func (c *conn) lingerOn() {
 	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 }
 
-// onTimer looks at what the connection may be late with.
-func (c *conn) onTimer() {
-	l := c.loop
-	cfg := &l.srv.cfg
-	switch {
-	case c.finishing:
-		c.lingerOn()
-	case c.stage != stageHTTP2 || !c.h2.Established():
-		if late := c.since + cfg.HandshakeTimeout; l.now < late {
-			l.wheel.arm(&c.timer, min(late, l.now+cfg.IdleTimeout))
-			return
-		}
-		l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
-		c.wire.close()
-	case c.h2.Draining():
-		c.drainOn()
-	case c.h2.OpenStreams() > 0:
-		l.wheel.arm(&c.timer, l.now+cfg.IdleTimeout)
-	case l.now < c.active+cfg.IdleTimeout:
-		l.wheel.arm(&c.timer, c.active+cfg.IdleTimeout)
-	default:
-		c.h2.GoAway(frames.ErrCodeNo, "idle")
-		c.flush()
-	}
-}
-
 // drain begins the graceful end of c.
 func (c *conn) drain() {
 	switch {
@@ -556,21 +550,9 @@ func (c *conn) drain() {
 		c.wire.close()
 		return
 	case c.h2.Established():
-		c.h2.Shutdown()
-		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+		c.retire()
 	default:
 		c.h2.GoAway(frames.ErrCodeNo, "shutting down")
 	}
-	c.flush()
-}
-
-// drainOn ends a connection that waits for nothing but the answer to the PING of
-// its warning: the peer may be gone.
-func (c *conn) drainOn() {
-	if c.h2.OpenStreams() > 0 {
-		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
-		return
-	}
-	c.h2.GoAway(frames.ErrCodeNo, "shutting down")
 	c.flush()
 }

@@ -54,6 +54,13 @@ type eventLoop struct {
 
 	held int // octets that gnet holds for the connections
 
+	turn    turnClock
+	figures figures
+
+	examineEvery time.Duration // how often a busy connection is looked at
+	stall        time.Duration // how long a socket may take nothing
+	stallRate    int64         // what it is to take at least, in octets a second
+
 	nconns  atomic.Int32 // connections open, for the acceptors
 	joining int32        // connections handed over and not open yet; under srv.picking
 
@@ -63,6 +70,7 @@ type eventLoop struct {
 	executing bool // an Execute is on its way
 	ticking   bool // a tick is among tasks
 	closed    bool
+	published figures // as of the last tick
 	spare     []func()
 	spareConn []*conn
 }
@@ -73,6 +81,10 @@ func newEventLoop(srv *Server) (*eventLoop, error) {
 		srv:     srv,
 		shared:  h2.NewShared(srv.cfg.HTTP2),
 		records: tlsbridge.NewBuffers(),
+
+		examineEvery: 5 * time.Second,
+		stall:        60 * time.Second,
+		stallRate:    240,
 	}
 	l.setTime()
 	var err error
@@ -126,6 +138,7 @@ func (l *eventLoop) stop() error {
 		l.runTask(f)
 	}
 	l.tasks, l.writable = nil, nil
+	l.publish()
 	return err
 }
 
@@ -333,6 +346,7 @@ func (r *taskRunner) Run(context.Context) error {
 		tasks[i] = nil
 		l.runTask(f)
 	}
+	l.checkSlow()
 	l.runnable = len(l.ready)
 	l.endTurn()
 	l.spare, l.spareConn = tasks, writable
@@ -351,6 +365,7 @@ func (l *eventLoop) tick() {
 	l.mu.Unlock()
 	l.setTime()
 	l.wheel.advance(l.now)
+	l.publish()
 }
 
 func (l *eventLoop) setTime() {

@@ -134,8 +134,11 @@ func (x *Exchange) sendError(status int, text string) error {
 
 // call runs a callback for x and sees to what it left undone.
 func (x *Exchange) call(f Handler) {
+	l := x.conn.loop
 	x.calls++
+	l.calling(x.match.Pattern)
 	x.protect(f)
+	l.called()
 	x.calls--
 	if x.stream == nil {
 		if x.calls == 0 {
@@ -160,11 +163,7 @@ func (x *Exchange) protect(f Handler) {
 			x.conn.loop.srv.fail(errGoexit)
 		}
 	}()
-	if x.conn.loop.srv.cfg.IsolateCallbacks {
-		isolate(func() { f(x) })
-	} else {
-		f(x)
-	}
+	f(x)
 	returned = true
 }
 

@@ -74,6 +74,14 @@ func isolate(f func()) {
 	}
 }
 
+// handler returns f as it is to be called, isolated or not.
+func (srv *Server) handler(f Handler) Handler {
+	if !srv.cfg.IsolateCallbacks {
+		return f
+	}
+	return func(x *Exchange) { isolate(func() { f(x) }) }
+}
+
 // callFunc calls f, a function of the application.
 func (l *eventLoop) callFunc(f func()) {
 	if l.srv.cfg.IsolateCallbacks {
@@ -114,6 +122,8 @@ func (s *appSource) Pull(max int) (p []byte, end bool, err error) {
 func (s *appSource) pull(max int) (p []byte, end bool, err error) {
 	returned := false
 	defer s.loop.recoverApp(s.pattern, &returned, &err)
+	s.loop.calling(s.pattern)
+	defer s.loop.called()
 	if s.loop.srv.cfg.IsolateCallbacks {
 		isolate(func() { p, end, err = s.src.Pull(max) })
 	} else {

@@ -13,6 +13,7 @@ func (h *h2handler) Request(s *h2.Stream) {
 	x := c.loop.free.get()
 	x.conn, x.stream = c, s
 	s.App = x
+	c.countRequest()
 	c.loop.srv.dispatch(x)
 }
 

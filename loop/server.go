@@ -26,13 +26,28 @@ type Server struct {
 	loops     []*eventLoop
 	picking   sync.Mutex
 	panics    atomic.Int64
+	cutConns  atomic.Uint64 // when the drain had to end
+
+	running atomic.Pointer[[]*eventLoop] // loops, once all of them run
 
 	ran      atomic.Bool
 	draining atomic.Bool
+	quit     signal        // Shutdown was called
+	cut      signal        // and its time is over
 	closing  chan struct{} // closed when Run begins to end
+	ended    chan struct{} // closed when Run has ended
 	failed   chan error    // what ended the server against its will
 	emptied  chan struct{} // a loop has no connections any more
 }
+
+// A signal is raised once, by whoever comes first.
+type signal struct {
+	once sync.Once
+	c    chan struct{}
+}
+
+func newSignal() signal  { return signal{c: make(chan struct{})} }
+func (s *signal) raise() { s.once.Do(func() { close(s.c) }) }
 
 // New makes a server as cfg says, and opens its listeners: an address that is
 // taken is an error here.
@@ -45,7 +60,10 @@ func New(cfg Config) (*Server, error) {
 	srv := &Server{
 		cfg:     cfg,
 		started: time.Now(),
+		quit:    newSignal(),
+		cut:     newSignal(),
 		closing: make(chan struct{}),
+		ended:   make(chan struct{}),
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
 	}
@@ -75,7 +93,7 @@ func (srv *Server) Handle(pattern string, h Handler) {
 	if srv.ran.Load() {
 		panic(fmt.Sprintf("loop: pattern %q is registered after Run has begun", pattern))
 	}
-	if err := srv.routes.Add(pattern, h); err != nil {
+	if err := srv.routes.Add(pattern, srv.handler(h)); err != nil {
 		panic("loop: " + err.Error())
 	}
 }
@@ -92,11 +110,13 @@ func (srv *Server) Addrs() []net.Addr {
 
 // Run serves until ctx ends, then drains: it closes the listeners, lets the
 // requests that are being served end for up to [Config.DrainTimeout], and
-// returns nil. Any error means that the server ended for another reason.
+// returns nil. It does so too when [Server.Shutdown] is called, which has a
+// bound of its own. Any error means that the server ended for another reason.
 func (srv *Server) Run(ctx context.Context) error {
 	if srv.ran.Swap(true) {
-		return errors.New("loop: Run was called twice")
+		return errors.New("loop: Run was called twice, or after Shutdown")
 	}
+	defer close(srv.ended)
 	defer srv.closeListeners()
 	for range srv.cfg.Loops {
 		el, err := newEventLoop(srv)
@@ -105,6 +125,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		}
 		srv.loops = append(srv.loops, el)
 	}
+	srv.running.Store(&srv.loops)
 	var acceptors sync.WaitGroup
 	for _, l := range srv.listeners {
 		srv.log.Info().Stringer("address", l.ln.Addr()).Bool("tls", l.tls != nil).Msg("listening")
@@ -115,6 +136,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	var failure error
+	var deadline <-chan time.Time // of the drain
 wait:
 	for {
 		select {
@@ -123,6 +145,9 @@ wait:
 				el.postTick()
 			}
 		case <-ctx.Done():
+			deadline = time.After(srv.cfg.DrainTimeout)
+			break wait
+		case <-srv.quit.c:
 			break wait
 		case failure = <-srv.failed:
 			break wait
@@ -131,7 +156,7 @@ wait:
 	close(srv.closing)
 	srv.closeListeners()
 	if failure == nil {
-		srv.drain(clock.C)
+		srv.drain(clock.C, deadline)
 		acceptors.Wait() // not on a loop that is dead, which opens nothing more
 	}
 	return errors.Join(failure, srv.stopLoops())
@@ -146,13 +171,33 @@ func (srv *Server) fail(err error) {
 	}
 }
 
-// drain lets every connection end in order, for as long as that may take.
-func (srv *Server) drain(clock <-chan time.Time) {
+// Shutdown ends the server as the end of Run's context does, but waits for as
+// long as ctx allows, whatever [Config.DrainTimeout] is. It returns nil once Run
+// has ended, or, if ctx ends before that, the error of ctx after the connections
+// that are left were cut off. It must not be called on a loop.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	if !srv.ran.Swap(true) {
+		srv.closeListeners() // it has never run, and will not
+		close(srv.ended)
+		return nil
+	}
+	srv.quit.raise()
+	select {
+	case <-srv.ended:
+		return nil
+	case <-ctx.Done():
+		srv.cut.raise()
+		<-srv.ended
+		return ctx.Err()
+	}
+}
+
+// drain lets every connection end in order, until deadline, if there is one.
+func (srv *Server) drain(clock, deadline <-chan time.Time) {
 	srv.draining.Store(true)
 	for _, el := range srv.loops {
 		_ = el.post(el.drain)
 	}
-	deadline := time.After(srv.cfg.DrainTimeout)
 	for srv.openConns() > 0 {
 		select {
 		case <-clock:
@@ -161,10 +206,19 @@ func (srv *Server) drain(clock <-chan time.Time) {
 			}
 		case <-srv.emptied:
 		case <-deadline:
-			srv.log.Warn().Int("connections", srv.openConns()).Msg("drain timed out, connections are cut off")
+			srv.cutOff()
+			return
+		case <-srv.cut.c:
+			srv.cutOff()
 			return
 		}
 	}
+}
+
+func (srv *Server) cutOff() {
+	n := srv.openConns()
+	srv.cutConns.Add(uint64(n))
+	srv.log.Warn().Int("connections", n).Msg("drain timed out, connections are cut off")
 }
 
 // drain begins the graceful end of every connection of the loop.
@@ -187,10 +241,18 @@ func (srv *Server) connClosed(c *conn) {
 }
 
 func (srv *Server) openConns() (n int) {
-	for _, el := range srv.loops {
+	for _, el := range srv.runningLoops() {
 		n += int(el.nconns.Load())
 	}
 	return n
+}
+
+// runningLoops returns the loops; none before they all run.
+func (srv *Server) runningLoops() []*eventLoop {
+	if loops := srv.running.Load(); loops != nil {
+		return *loops
+	}
+	return nil
 }
 
 func (srv *Server) stopLoops() error {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"time"
 	"unsafe"
 
 	"github.com/panjf2000/gnet/v2"
@@ -91,6 +92,14 @@ func (w *wire) shutdownWrite() {
 func (w *wire) setSendLowWater(n int) {
 	if w.gc != nil && n > 0 {
 		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+	}
+}
+
+// setUserTimeout sets TCP_USER_TIMEOUT: how long a peer may not acknowledge
+// anything, or keep its window shut, before the kernel ends the connection.
+func (w *wire) setUserTimeout(d time.Duration) {
+	if w.gc != nil && d > 0 {
+		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	}
 }
 

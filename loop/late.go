@@ -1,0 +1,164 @@
+package loop
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+)
+
+// onTimer looks at what the connection may be late with.
+func (c *conn) onTimer() {
+	l := c.loop
+	switch {
+	case c.finishing:
+		c.lingerOn()
+	case c.stage != stageHTTP2 || !c.h2.Established():
+		c.examineStart()
+	default:
+		c.examine()
+		if !c.wire.isOpen() || c.finishing {
+			return
+		}
+		l.wheel.arm(&c.timer, c.nextExam())
+		c.flush()
+	}
+}
+
+// examineStart holds a peer to the time for the TLS handshake, the preface and
+// the first SETTINGS.
+func (c *conn) examineStart() {
+	l := c.loop
+	cfg := &l.srv.cfg
+	if late := c.since + cfg.HandshakeTimeout; l.now < late {
+		l.wheel.arm(&c.timer, min(late, l.now+cfg.IdleTimeout))
+		return
+	}
+	l.cross(limitHandshakeTime)
+	l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
+	c.wire.close()
+}
+
+// examine holds a peer whose connection is established to its times.
+func (c *conn) examine() {
+	l := c.loop
+	switch {
+	case c.isStalled():
+		l.cross(limitSocket)
+		l.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer does not take what it asked for, connection closed")
+		c.wire.close()
+	case c.h2.OpenStreams() > 0:
+	case c.h2.Draining():
+		// It waits for nothing but the answer to the PING of its warning: the
+		// peer may be gone.
+		c.h2.GoAway(frames.ErrCodeNo, "shutting down")
+	case l.now >= c.active+l.srv.cfg.IdleTimeout:
+		l.cross(limitIdle)
+		c.h2.GoAway(frames.ErrCodeNo, "idle")
+	}
+	if c.isOld() {
+		l.cross(limitAge)
+		c.retire()
+	}
+}
+
+// nextExam returns when to examine it again.
+func (c *conn) nextExam() time.Duration {
+	l := c.loop
+	next := c.active + l.srv.cfg.IdleTimeout
+	if c.isBusy() {
+		next = l.now + l.examineEvery
+	}
+	if c.h2.Draining() {
+		next = min(next, l.now+drainPause)
+	}
+	if c.oldAt > l.now {
+		next = min(next, c.oldAt)
+	}
+	return max(next, l.now+tick)
+}
+
+// isBusy reports whether the peer may be late with anything but being idle.
+func (c *conn) isBusy() bool { return c.isBlocked || c.h2.OpenStreams() > 0 }
+
+// examineSoon has a connection examined that has been idle until now.
+func (c *conn) examineSoon() {
+	l := c.loop
+	if c.stage == stageHTTP2 && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.h2.Established() {
+		l.wheel.arm(&c.timer, l.now+l.examineEvery)
+	}
+}
+
+// isOld reports whether the connection has come to the age at which it is to
+// end, and has not been told.
+func (c *conn) isOld() bool {
+	return c.oldAt > 0 && c.loop.now >= c.oldAt && !c.h2.Draining()
+}
+
+// countRequest notes a request, and retires a connection that has had enough of
+// them.
+func (c *conn) countRequest() {
+	c.loop.figures.Requests++
+	c.requests++
+	if n := c.loop.srv.cfg.MaxConnRequests; n > 0 && c.requests == n {
+		c.loop.cross(limitRequests)
+		c.retire()
+	}
+}
+
+// retire begins the graceful end of a connection that is established. The
+// caller flushes.
+func (c *conn) retire() {
+	c.h2.Shutdown()
+	c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+}
+
+// jitter returns d less up to a tenth, so that connections that began together
+// do not end together.
+func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
+
+// A socketPace is how fast a socket that is full takes octets: how many the
+// peer has acknowledged at some moments. Halves of the timeout are enough to
+// average over it.
+type socketPace struct {
+	runs     bool
+	acked    int64 // as of progress
+	progress time.Duration
+	halfAt   time.Duration // when the current half began
+	half     int64         // acked then
+	before   int64         // octets in the half before; -1 if there was none
+}
+
+// isStalled reports whether the socket has been full, and the peer has taken
+// nothing of what is in it for [h2.Config.StallTimeout], or less than
+// [h2.Config.MinBodyRate] for so long.
+func (c *conn) isStalled() bool {
+	p := &c.socket
+	if !c.isBlocked {
+		p.runs = false
+		return false
+	}
+	timeout, rate := c.loop.stall, c.loop.stallRate
+	return timeout > 0 && p.isSlow(c.written-int64(c.wire.unread()), c.loop.now, timeout, rate)
+}
+
+// isSlow takes how many octets were acknowledged by now, and reports whether
+// that is below rate, in octets a second, averaged over timeout.
+func (p *socketPace) isSlow(acked int64, now, timeout time.Duration, rate int64) bool {
+	if !p.runs {
+		*p = socketPace{runs: true, acked: acked, progress: now, halfAt: now, half: acked, before: -1}
+		return false
+	}
+	if acked > p.acked {
+		p.acked, p.progress = acked, now
+	}
+	if now-p.progress >= timeout {
+		return true
+	}
+	if now-p.halfAt < timeout/2 {
+		return false
+	}
+	slow := p.before >= 0 && p.before+acked-p.half < rate*int64(timeout)/int64(time.Second)
+	p.before, p.half, p.halfAt = acked-p.half, acked, now
+	return slow
+}

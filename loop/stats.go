@@ -1,0 +1,119 @@
+package loop
+
+import "github.com/h2loop/h2loop/h2"
+
+// Stats are figures of a server. Counts are since it was made; the others are of
+// the moment.
+type Stats struct {
+	// Connections are open now.
+	Connections int
+	// Handshakes are TLS handshakes in progress now.
+	Handshakes int
+	// HeldOutput is how many octets wait in memory for sockets to take them.
+	HeldOutput int
+
+	// Accepted counts the connections that a loop has opened.
+	Accepted uint64
+	// Requests counts the requests that were given to a callback.
+	Requests uint64
+	// Panics counts panics: of callbacks, and of our own code.
+	Panics uint64
+	// SlowCallbacks counts those that took [Config.SlowCallback] or longer.
+	SlowCallbacks uint64
+
+	// Limits counts how often each limit was crossed, by its name: those of
+	// [h2.Limit], and those of the server. docs/limits.md has them all.
+	Limits map[string]uint64
+}
+
+// A limit is a bound of the server that a peer can run into, beside those of
+// [h2.Limit].
+type limit uint8
+
+const (
+	limitHandshakeTime  limit = iota // TLS handshake, preface or first SETTINGS took too long
+	limitHandshakeBytes              // octets before the end of the handshake
+	limitHandshakes                  // handshakes in progress: one waits
+	limitHandshakeSlow               // and one whose peer was silent made room
+	limitIdle                        // no octet and no stream for long
+	limitUnreadOutput                // answers that the peer does not read
+	limitSocket                      // a socket that takes too little
+	limitLinger                      // octets that come behind the end
+	limitAge                         // a connection's age
+	limitRequests                    // requests of a connection
+	limitBody                        // a body longer than is gathered
+	limitBodies                      // all bodies gathered, of the process
+	numLimits
+)
+
+var limitNames = [numLimits]string{
+	limitHandshakeTime:  "handshake_time",
+	limitHandshakeBytes: "handshake_bytes",
+	limitHandshakes:     "handshakes",
+	limitHandshakeSlow:  "handshake_slow",
+	limitIdle:           "idle",
+	limitUnreadOutput:   "unread_output",
+	limitSocket:         "socket",
+	limitLinger:         "linger",
+	limitAge:            "connection_age",
+	limitRequests:       "connection_requests",
+	limitBody:           "body",
+	limitBodies:         "bodies",
+}
+
+// figures are what a loop counts. They belong to it; what others see is the
+// copy of the last tick.
+type figures struct {
+	Accepted, Requests, Panics, SlowCallbacks uint64
+
+	held    int
+	crossed [numLimits]uint64
+	h2      [h2.NumLimits]uint64
+}
+
+// cross counts that a peer has run into a limit.
+func (l *eventLoop) cross(what limit) { l.figures.crossed[what]++ }
+
+// publish lets others see the figures.
+func (l *eventLoop) publish() {
+	l.figures.held = l.held
+	l.figures.h2 = l.shared.Crossed
+	l.mu.Lock()
+	l.published = l.figures
+	l.mu.Unlock()
+}
+
+// Stats returns the figures of the server. They are up to 100 ms old. It may be
+// called from any goroutine.
+func (srv *Server) Stats() Stats {
+	s := Stats{
+		Connections: srv.openConns(),
+		Panics:      uint64(srv.panics.Load()),
+		Limits:      make(map[string]uint64, int(numLimits)+int(h2.NumLimits)),
+	}
+	var crossed [numLimits]uint64
+	var h2Crossed [h2.NumLimits]uint64
+	for _, l := range srv.runningLoops() {
+		l.mu.Lock()
+		f := l.published
+		l.mu.Unlock()
+		s.HeldOutput += f.held
+		s.Accepted += f.Accepted
+		s.Requests += f.Requests
+		s.SlowCallbacks += f.SlowCallbacks
+		for i, n := range f.crossed {
+			crossed[i] += n
+		}
+		for i, n := range f.h2 {
+			h2Crossed[i] += n
+		}
+	}
+	for i, n := range crossed {
+		s.Limits[limitNames[i]] = n
+	}
+	s.Limits["drain"] = srv.cutConns.Load() // connections cut off
+	for i, n := range h2Crossed {
+		s.Limits[h2.Limit(i).String()] = n
+	}
+	return s
+}

@@ -1,0 +1,65 @@
+package loop_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/loop"
+)
+
+// TestStats counts what happens.
+func TestStats(t *testing.T) {
+	ts := newServer(t, loop.Config{}, hello)
+	p := ts.open(cleartext)
+	for range 3 {
+		p.fetch("/")
+	}
+	p2 := ts.open(overTLS)
+	p2.ping()
+	eventually(t, "three requests on two connections", func() bool {
+		s := ts.srv.Stats()
+		return s.Requests == 3 && s.Accepted == 2 && s.Connections == 2
+	})
+	for name, n := range ts.srv.Stats().Limits {
+		if name == "" || n != 0 {
+			t.Errorf("limit %q was crossed %d times", name, n)
+		}
+	}
+}
+
+// TestSlowCallback logs what holds its loop up, with its pattern, alone and
+// among others.
+func TestSlowCallback(t *testing.T) {
+	ts := newServer(t, loop.Config{Loops: 1, SlowCallback: time.Millisecond}, func(srv *loop.Server) {
+		srv.Handle("/slow/{n}", func(x *loop.Exchange) {
+			time.Sleep(2 * time.Millisecond)
+			_ = x.SendString(200, "at last")
+		})
+		srv.Handle("/pull", func(x *loop.Exchange) {
+			_ = x.SendSource(200, -1, sourceFunc{pull: func(int) ([]byte, bool, error) {
+				time.Sleep(2 * time.Millisecond)
+				return nil, true, nil
+			}})
+		})
+	})
+	p := ts.open(cleartext)
+	slow := func() uint64 { return ts.srv.Stats().SlowCallbacks }
+	p.fetch("/slow/1").want(t, "200", "at last")
+	eventually(t, "one is counted", func() bool { return slow() >= 1 })
+	if len(ts.log.find("slow callback", `"pattern":"/slow/{n}"`)) != 1 {
+		t.Error("no log line that names the pattern")
+	}
+	// From now on each one is timed, also of those that come together.
+	var ids []frames.StreamID
+	for range 5 {
+		ids = append(ids, p.headers("GET", "/slow/2", true))
+	}
+	p.flush()
+	for _, id := range ids {
+		p.answer(id).want(t, "200", "at last")
+	}
+	eventually(t, "five more are counted", func() bool { return slow() >= 6 })
+	p.fetch("/pull").want(t, "200", "")
+	eventually(t, "a source is counted", func() bool { return slow() >= 7 })
+}
