@@ -152,6 +152,40 @@ func (c *Conn) Close() {
 	}
 }
 
+// Abandon is [Conn.Close] for a connection that a panic has left in a state which
+// is not to be trusted: it goes as far as it can, and nothing of the connection
+// is used again.
+func (c *Conn) Abandon() {
+	sh := c.shared
+	c.shared = &Shared{Now: sh.Now, cfg: sh.cfg} // takes what must not go back
+	streams, out := c.streams.slots, c.out
+	c.life, c.streams.n, c.out = lifeClosed, 0, nil
+	for _, s := range streams {
+		if s != nil {
+			c.attempt(func() { c.abandonStream(s) })
+		}
+	}
+	if out != nil {
+		for _, rel := range out.releases {
+			c.attempt(rel.Release)
+		}
+	}
+}
+
+// attempt calls f, and gives up if it panics.
+func (*Conn) attempt(f func()) {
+	defer func() { _ = recover() }()
+	f()
+}
+
+// abandonStream tells those who wait for s that it is gone.
+func (c *Conn) abandonStream(s *Stream) {
+	c.attempt(func() { c.dropBody(s) })
+	if s.announced {
+		c.handler.Closed(s, ErrConnClosed)
+	}
+}
+
 // closeStream takes s out of every list and table, gives its regions back and
 // tells the handler. s.state is stateClosed for streams that ended on the wire.
 func (c *Conn) closeStream(s *Stream, err error) {

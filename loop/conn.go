@@ -123,7 +123,7 @@ func (c *conn) open(gc gnet.Conn) {
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
 	c.since, c.active = l.now, l.now
-	c.timer.ring = c.onTimer
+	c.timer.ring = func() { l.guarded(c, (*conn).onTimer) }
 	first := l.now + min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout)
 	if age := l.srv.cfg.MaxConnAge; age > 0 {
 		c.oldAt = l.now + jitter(age)
@@ -163,7 +163,11 @@ func (c *conn) onClose(error) {
 	if c.bridge != nil {
 		c.bridge.Stop()
 	}
-	if c.stage == stageHTTP2 && !c.broken {
+	switch {
+	case c.stage != stageHTTP2:
+	case c.broken:
+		c.h2.Abandon()
+	default:
 		c.h2.Close()
 	}
 	l.srv.connClosed(c)

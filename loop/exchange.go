@@ -183,7 +183,11 @@ func (x *Exchange) onClosed(error) {
 	}
 }
 
-func (x *Exchange) recycle() { x.conn.loop.free.put(x) }
+func (x *Exchange) recycle() {
+	if !x.conn.broken {
+		x.conn.loop.free.put(x)
+	}
+}
 
 // Method returns the request's method.
 func (x *Exchange) Method() string { return x.request().Method }
