@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // A phase is how far a Bridge has come. It only grows.
@@ -13,7 +14,7 @@ type phase uint8
 
 const (
 	gathering   phase = iota // the first record is not there whole
-	handshaking              // the coroutine exists
+	handshaking              // the first record is there
 	established              // the handshake is over
 	failed                   // an error of TLS ended it
 	stopped                  // Stop was called, or a callback panicked
@@ -21,8 +22,8 @@ const (
 
 // A Bridge is the TLS of one connection, server side.
 //
-// A Bridge belongs to one event loop: no method may be called from anywhere
-// else, and no method blocks. Every Bridge ends with Stop.
+// A Bridge belongs to one event loop: no method but Step may be called from
+// anywhere else, and no other blocks. Every Bridge ends with Stop.
 type Bridge struct {
 	srv   *Server
 	wire  wire
@@ -33,6 +34,11 @@ type Bridge struct {
 
 	protocol string
 	phase    phase
+	held     bool // Hold was called
+	answered bool // a step of the held handshake has said something
+	http2    bool // AllowsHTTP2
+
+	steps atomic.Pointer[handshake] // for Step; nil unless a held handshake is running
 }
 
 // SetAddrs sets the addresses that callbacks of the tls.Config find in
@@ -43,7 +49,8 @@ func (b *Bridge) SetAddrs(local, remote net.Addr) {
 
 // Receive takes the peer's bytes and calls open with each piece of plaintext in
 // them. It borrows in and reads all of it; open borrows plain. The handshake is
-// complete when open is called first.
+// complete when open is called first. After Hold it only copies in, as long as
+// the handshake is not over.
 //
 // It returns io.EOF after the peer's close_notify, NotTLSError,
 // ErrHandshakeTooLarge, PanicError, what open returned, or an error of
@@ -60,7 +67,7 @@ func (b *Bridge) Receive(in []byte, open func(plain []byte) error) error {
 		in = b.gather(in)
 	}
 	if b.phase == handshaking && len(in) > 0 {
-		in = b.shake(in)
+		in = b.shakeOrKeep(in)
 	}
 	if b.phase == established && len(in) > 0 {
 		b.open(in, open)
@@ -75,6 +82,10 @@ func (b *Bridge) HandshakeComplete() bool { return b.conn != nil }
 // Protocol returns what ALPN chose; "" if nothing, or if the handshake has not
 // ended. It stays after Stop.
 func (b *Bridge) Protocol() string { return b.protocol }
+
+// AllowsHTTP2 reports whether the handshake has ended with a version of TLS and a
+// cipher suite that HTTP/2 may use; see AllowedForHTTP2. It stays after Stop.
+func (b *Bridge) AllowsHTTP2() bool { return b.http2 }
 
 // ConnectionState returns the state of the connection at the end of the
 // handshake, the same one at every call, or nil before the end. It takes it when
@@ -121,7 +132,8 @@ func (b *Bridge) CloseNotify() {
 
 // Stop ends the bridge at whatever point it is: it ends the coroutine, gives
 // buffers back and lets go of the rest. Nothing is pending afterwards, and every
-// method is harmless. Stop may be called by the callback of Receive, and again.
+// method is harmless. Stop may be called by the callback of Receive, and again,
+// and while Step runs, which then lets go of what it uses when it is done.
 func (b *Bridge) Stop() {
 	if b.phase == stopped {
 		return
@@ -131,14 +143,11 @@ func (b *Bridge) Stop() {
 		b.err = net.ErrClosed
 	}
 	b.first, b.conn = nil, nil
-	b.wire.stopped = true
-	if h := b.wire.hs; h != nil {
-		if h.running {
-			return // a callback of the tls.Config called: shake sees to the rest
-		}
-		h.stop()
+	b.wire.drop()
+	if h := b.wire.hs; h != nil && !h.stop() {
+		return // it runs: shake, Step or Stepped sees to the rest
 	}
-	b.wire.clear()
+	b.forget()
 }
 
 // gather waits until the first record is whole, starts the handshake with it and
@@ -172,31 +181,48 @@ func (b *Bridge) gather(in []byte) (rest []byte) {
 	}
 	first := b.first
 	b.start()
-	b.shake(first)
+	b.shakeOrKeep(first)
 	return in
 }
 
 func (b *Bridge) start() {
 	b.phase = handshaking
 	b.first = nil
-	startHandshake(&b.wire, b.srv)
+	b.wire.hs = &handshake{wire: &b.wire, srv: b.srv, quota: b.srv.maxHandshake}
+	if b.held {
+		b.steps.Store(b.wire.hs)
+	}
 }
 
-// shake feeds in to the handshake and returns what is left of it, which is
-// nothing while the handshake goes on.
-func (b *Bridge) shake(in []byte) (rest []byte) {
-	h := b.wire.hs
-	b.wire.in = in
-	ended := h.resume()
-	rest, b.wire.in = b.wire.in, nil
-	if !ended {
+// shakeOrKeep feeds in to the handshake, or keeps it for a step. It returns what
+// is left of in, which is nothing while the handshake goes on.
+func (b *Bridge) shakeOrKeep(in []byte) (rest []byte) {
+	if b.held {
+		b.keep(in)
 		return nil
 	}
-	b.wire.hs = nil
+	h := b.wire.hs
+	h.resume(in)
+	if h.stopped() {
+		b.forget() // a callback of the tls.Config called Stop
+		return nil
+	}
+	return b.takeOver(h)
+}
+
+// takeOver takes over what the handshake has done since it was resumed, and
+// returns what it has left of its input.
+func (b *Bridge) takeOver(h *handshake) (rest []byte) {
+	b.wire.take(h.out)
+	rest, h.out, h.in = h.in, nil, nil
+	h.turn.Store(turnLoop)
+	if !h.ended {
+		return nil
+	}
+	b.forget()
+	b.wire.rec = h.rec
 	_, panicked := errors.AsType[PanicError](h.err)
 	switch {
-	case b.phase == stopped:
-		b.wire.clear()
 	case panicked:
 		b.err = h.err
 		b.Stop()
@@ -205,7 +231,9 @@ func (b *Bridge) shake(in []byte) (rest []byte) {
 	default:
 		b.phase = established
 		b.conn = h.conn
-		b.protocol = h.conn.ConnectionState().NegotiatedProtocol
+		state := h.conn.ConnectionState()
+		b.protocol = state.NegotiatedProtocol
+		b.http2 = AllowedForHTTP2(state.Version, state.CipherSuite)
 	}
 	return rest
 }

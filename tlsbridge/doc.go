@@ -50,13 +50,47 @@
 // everything, always; bounding what is pending is the caller's business.
 // Deadlines do nothing.
 //
+// # A handshake that can be held
+//
+// Inside Receive a handshake runs at once and on the loop. [Bridge.Hold], called
+// before Receive, leaves to the caller when it runs and where: Receive then copies
+// what arrives, and the handshake moves in steps.
+//
+//	b.Hold()                   // when the connection opens, if srv.Blocking()
+//	err = b.Receive(in, open)  // as always
+//	if b.Ready() && !b.busy {  // busy is the caller's own
+//		pool <- b          // elsewhere: b.Step(), then back to the loop
+//	}
+//	err = b.Stepped(open)      // on the loop: the results; then ask Ready again
+//
+// While a step runs, the loop may call every other method but Stepped. The step
+// reads the octets that were kept when it began, and writes into memory of its
+// own; those that come meanwhile are for the next step; what it has said is
+// pending after Stepped, and so are its error, the state and the plaintext of
+// octets behind the handshake to be had only there. Stop, called while a step
+// runs, sets a flag: the next Read of the handshake fails, what it writes is
+// discarded, and the step lets go of everything before it returns. Called at
+// another time, Stop ends the coroutine itself, and a step that comes later does
+// nothing. Nobody need call Stepped after Stop.
+//
+// Between the two sides are two atomic values: whose turn it is, and the octets
+// kept. The goroutines that call Step differ from step to step, as they like, but
+// the rule of locked threads holds for them and for the loop, since Stop may have
+// to resume the coroutine: neither those goroutines nor the loop may be locked to a
+// thread. [runtime.LockOSThread] and Step elsewhere do not go together. A loop that
+// is locked may call Step itself, to choose when a handshake runs.
+//
+// Octets kept are bounded before they are read, at the arrival, by
+// Options.MaxHandshakeBytes, and once the server has said something by 128 KiB
+// more; those that the handshake reads are counted as without Hold.
+//
 // # Rules
 //
-//   - A Bridge belongs to one event loop, and so do its Buffers: no method may
-//     be called from anywhere else. No method blocks, except as long as a
-//     callback of the tls.Config does.
+//   - A Bridge belongs to one event loop, and so do its Buffers: no method but
+//     Step may be called from anywhere else. No other method blocks, except
+//     Receive, as long as a callback of the tls.Config does.
 //   - While the handshake has not ended only Receive, Pending, Sent and Stop do
-//     anything; Seal returns an error and CloseNotify does nothing. (The tls.Conn
+//     anything, and Ready, Step and Stepped where it is held; Seal returns an error and CloseNotify does nothing. (The tls.Conn
 //     holds its locks while the coroutine waits. The Bridge therefore asks it
 //     nothing before the end; a version of this code that did would block its
 //     loop for ever.)
@@ -78,12 +112,13 @@
 // catches. For the same reason a callback of the tls.Config must not lock its
 // thread and return.
 //
-// Callbacks run on the loop. GetCertificate, GetConfigForClient,
-// VerifyPeerCertificate and the others run inside Receive, and so does the
-// arithmetic of the handshake: 0.1 to 0.2 ms with ECDSA, 1 to 2 ms with RSA.
+// Callbacks run on the loop, unless the handshake is held. GetCertificate,
+// GetConfigForClient, VerifyPeerCertificate and the others run inside Receive, and
+// so does the arithmetic of the handshake: 0.1 to 0.2 ms with ECDSA, 1 to 2 ms
+// with RSA. [Server.Blocking] tells which servers had better hold theirs.
 //
 // Panics. If a callback panics or calls [runtime.Goexit] during the handshake,
-// Receive returns a [PanicError] and the connection is over. (Left alone,
+// Receive or Stepped returns a [PanicError] and the connection is over. (Left alone,
 // iter.Pull would carry the Goexit to the caller and end the event loop.) A
 // panic after the handshake, in the callback given to Receive or in
 // tls.Config.Rand, goes up through Receive or Seal as usual; the caller then
@@ -96,8 +131,13 @@
 // Configurations are cloned. NewServer clones the tls.Config, and what
 // GetConfigForClient returns is cloned where needed, to switch off dynamic
 // record sizing, which would cut the first 128 KiB into records of 1.2 KiB and
-// up. Later changes of the original are not seen: rotate ticket keys with
-// [Server.SetSessionTicketKeys], exchange certificates behind GetCertificate.
+// up, and to leave out the cipher suites that HTTP/2 prohibits, unless CipherSuites
+// names them: then [Bridge.AllowsHTTP2] tells. (What GetConfigForClient returns is
+// not cloned in each handshake if both settings are there.) Without CipherSuites
+// TLS 1.0 and 1.1 find none, whatever MinVersion says. Later changes of the
+// original are not seen: rotate ticket keys with [Server.SetSessionTicketKeys],
+// exchange certificates with [Server.SetCertificates] or behind the callbacks that
+// choose them.
 //
 // Truncation. A TCP connection that ends without close_notify is not reported
 // as an error, because nobody tells the bridge: HTTP says itself where its

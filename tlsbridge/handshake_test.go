@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHandshake(t *testing.T) {
@@ -466,23 +467,56 @@ func TestClientCertificate(t *testing.T) {
 	})
 }
 
-func TestClientCertificateMissing(t *testing.T) {
-	versions(t, func(t *testing.T, v uint16) {
-		server := serverConfig()
-		server.ClientAuth = tls.RequireAnyClientCert
-		l := newLink(t, server, clientConfig(v))
-		l.p.start(func(c *tls.Conn) error {
-			_, err := c.Read(make([]byte, 1)) // TLS 1.3 clients are told after their handshake
-			return err
+// TestClientCertificateRefused wants the client told why.
+func TestClientCertificateRefused(t *testing.T) {
+	stranger := newAuthority("another authority")
+	own := ca().issue(newECDSA(), "client", 0)
+	expired := ca().issueUntil(newECDSA(), "client", 0, time.Now().Add(-time.Hour))
+	for _, tt := range []struct {
+		name   string
+		cert   *tls.Certificate
+		auth   tls.ClientAuthType
+		alerts map[uint16]string // by version
+	}{
+		{"missing", nil, tls.RequireAndVerifyClientCert, map[uint16]string{tls.VersionTLS12: "handshake failure", tls.VersionTLS13: "certificate required"}},
+		{"missing, any", nil, tls.RequireAnyClientCert, map[uint16]string{tls.VersionTLS12: "handshake failure", tls.VersionTLS13: "certificate required"}},
+		{"unknown authority", new(stranger.issue(newECDSA(), "client", 0)), tls.RequireAndVerifyClientCert, map[uint16]string{tls.VersionTLS12: "unknown certificate authority", tls.VersionTLS13: "unknown certificate authority"}},
+		{"expired", &expired, tls.RequireAndVerifyClientCert, map[uint16]string{tls.VersionTLS12: "expired certificate", tls.VersionTLS13: "expired certificate"}},
+		{"good", &own, tls.RequireAndVerifyClientCert, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			versions(t, func(t *testing.T, v uint16) {
+				ways(t, func(t *testing.T, set func(*link)) {
+					server := serverConfig()
+					server.ClientAuth = tt.auth
+					server.ClientCAs = ca().pool
+					client := clientConfig(v)
+					if tt.cert != nil {
+						client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return tt.cert, nil }
+					}
+					l := newLink(t, server, client)
+					set(l)
+					if tt.alerts == nil {
+						l.handshake()
+						l.clientSends([]byte("hello"))
+						return
+					}
+					l.p.start(func(c *tls.Conn) error {
+						_, err := c.Read(make([]byte, 1)) // TLS 1.3 clients are told after their handshake
+						return err
+					})
+					l.run()
+					if l.err == nil || l.b.HandshakeComplete() {
+						t.Errorf("server: %v, complete %v", l.err, l.b.HandshakeComplete())
+					}
+					want := "remote error: tls: " + tt.alerts[v]
+					if err := l.p.result(); err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("client: %v, want %q", err, want)
+					}
+				})
+			})
 		})
-		l.run()
-		if l.err == nil {
-			t.Error("server: no error")
-		}
-		if err := l.p.result(); err == nil || !strings.Contains(err.Error(), "remote error: tls:") {
-			t.Errorf("client: %v, want the server's alert", err)
-		}
-	})
+	}
 }
 
 func TestClientCertificateOverCap(t *testing.T) {
@@ -554,14 +588,17 @@ func TestALPN(t *testing.T) {
 				t.Errorf("%q: %q after Stop, want %q", tt.offer, got, tt.want)
 			}
 		}
-		client := clientConfig(v)
-		client.NextProtos = []string{"spdy/3"}
-		l := newLink(t, serverConfig(), client)
-		l.p.start((*tls.Conn).Handshake)
-		l.run()
-		if err := l.p.result(); err == nil || !strings.Contains(err.Error(), "no application protocol") || l.err == nil {
-			t.Errorf("client %v, server %v, want no_application_protocol", err, l.err)
-		}
+		ways(t, func(t *testing.T, set func(*link)) {
+			client := clientConfig(v)
+			client.NextProtos = []string{"spdy/3"}
+			l := newLink(t, serverConfig(), client)
+			set(l)
+			l.p.start((*tls.Conn).Handshake)
+			l.run()
+			if err := l.p.result(); err == nil || !strings.Contains(err.Error(), "no application protocol") || l.err == nil {
+				t.Errorf("client %v, server %v, want no_application_protocol", err, l.err)
+			}
+		})
 	})
 }
 

@@ -135,6 +135,7 @@ type link struct {
 	b      *Bridge
 	p      *peer
 	step   int          // octets per Receive; 0: all there are
+	held   bool         // steps run, each on a goroutine of its own
 	opened bytes.Buffer // plaintext that came out
 	sent   bytes.Buffer // ciphertext that came out
 	err    error        // what Receive returned
@@ -175,15 +176,40 @@ func (l *link) recv(in []byte) {
 	for len(in) > 0 && l.err == nil {
 		piece := in[:min(step, len(in))]
 		in = in[len(piece):]
-		l.err = l.b.Receive(piece, func(plain []byte) error {
-			if !l.b.HandshakeComplete() {
-				l.t.Error("open called before the handshake is complete")
-			}
-			l.opened.Write(plain)
-			return nil
-		})
+		l.err = l.b.Receive(piece, l.open)
 		clear(piece)
+		for l.err == nil && l.b.Ready() {
+			l.err = l.stepElsewhere()
+		}
 	}
+}
+
+func (l *link) open(plain []byte) error {
+	if !l.b.HandshakeComplete() {
+		l.t.Error("open called before the handshake is complete")
+	}
+	l.opened.Write(plain)
+	return nil
+}
+
+// hold has the handshake run in steps.
+func (l *link) hold() {
+	l.b.Hold()
+	l.held = true
+}
+
+// stepElsewhere runs a step on a goroutine of its own.
+func (l *link) stepElsewhere() error {
+	if !l.held {
+		l.t.Error("a step is due, and nothing is held")
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		l.b.Step()
+	}()
+	<-done
+	return l.b.Stepped(l.open)
 }
 
 // flush brings to the peer what is pending and reports whether there was any.
@@ -312,11 +338,13 @@ type authority struct {
 	key  crypto.Signer
 }
 
-var ca = sync.OnceValue(func() *authority {
+var ca = sync.OnceValue(func() *authority { return newAuthority("authority") })
+
+func newAuthority(name string) *authority {
 	key := newECDSA()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "authority"},
+		Subject:               pkix.Name{CommonName: name},
 		NotAfter:              time.Now().Add(24 * time.Hour),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
@@ -326,15 +354,19 @@ var ca = sync.OnceValue(func() *authority {
 	a := &authority{pool: x509.NewCertPool(), cert: must(x509.ParseCertificate(der)), key: key}
 	a.pool.AddCert(a.cert)
 	return a
-})
+}
 
 // issue signs a certificate for key, with size octets of padding in it.
 func (a *authority) issue(key crypto.Signer, name string, size int) tls.Certificate {
+	return a.issueUntil(key, name, size, time.Now().Add(24*time.Hour))
+}
+
+func (a *authority) issueUntil(key crypto.Signer, name string, size int, end time.Time) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2),
 		Subject:      pkix.Name{CommonName: name, Organization: []string{string(bytes.Repeat([]byte("x"), size))}},
 		DNSNames:     []string{name},
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotAfter:     end,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -390,6 +422,13 @@ func versions(t *testing.T, f func(t *testing.T, v uint16)) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(v), func(t *testing.T) { f(t, v) })
 	}
+}
+
+// ways runs f as a subtest for handshakes inside Receive and for those in steps;
+// f calls set with each link.
+func ways(t *testing.T, f func(t *testing.T, set func(*link))) {
+	t.Run("inline", func(t *testing.T) { f(t, func(*link) {}) })
+	t.Run("held", func(t *testing.T) { f(t, (*link).hold) })
 }
 
 // clientHello returns the first flight of a client.

@@ -2,15 +2,15 @@ package tlsbridge
 
 import (
 	"net"
-	"slices"
 	"time"
 )
 
 // A wire is the net.Conn under a tls.Conn. It reads from the bytes that Receive
 // was given and writes to the bytes that Pending lends.
 //
-// While a handshake runs, the wire belongs to whoever resumes it: no other
-// field of the Bridge is reached from inside the coroutine.
+// While a handshake runs it reads and writes octets of its own instead. It may run
+// off the loop, and reads hs, local and remote there, which do not change
+// meanwhile; the other fields are the loop's.
 type wire struct {
 	in   []byte // borrowed by Receive; empty outside it
 	out  []byte // ciphertext to send, from bufs or, during the handshake, from the heap
@@ -28,24 +28,15 @@ type wire struct {
 // Read returns bytes of one record at most. If there are none it yields while
 // the handshake runs, and returns a temporary error after it.
 func (w *wire) Read(p []byte) (int, error) {
-	for len(w.in) == 0 && !w.stopped {
-		if w.hs == nil {
-			return 0, noBytesError{}
-		}
-		if !w.hs.yield(struct{}{}) {
-			w.stopped = true
-		}
-	}
-	if w.stopped {
+	switch {
+	case w.hs != nil:
+		return w.hs.read(p)
+	case w.stopped:
 		return 0, net.ErrClosed
+	case len(w.in) == 0:
+		return 0, noBytesError{}
 	}
 	n := w.rec.cut(w.in[:min(len(p), len(w.in))])
-	if h := w.hs; h != nil {
-		if n > h.quota {
-			return 0, ErrHandshakeTooLarge
-		}
-		h.quota -= n
-	}
 	copy(p, w.in[:n])
 	w.in = w.in[n:]
 	return n, nil
@@ -53,24 +44,33 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write takes all of p, always: to crypto/tls any error is permanent.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.stopped {
-		return len(p), nil
+	switch {
+	case w.hs != nil:
+		w.hs.write(p)
+	case !w.stopped:
+		w.reserve(len(p))
+		w.out = append(w.out, p...)
 	}
-	w.reserve(len(p))
-	w.out = append(w.out, p...)
 	return len(p), nil
+}
+
+// take puts p, memory of its own, behind out.
+func (w *wire) take(p []byte) {
+	switch {
+	case len(p) == 0 || w.stopped:
+	case len(w.out) == 0:
+		w.release()
+		w.out = p
+	default:
+		w.reserve(len(p))
+		w.out = append(w.out, p...)
+	}
 }
 
 // reserve makes room for n more octets in out.
 func (w *wire) reserve(n int) {
 	need := len(w.out) + n
 	if need <= cap(w.out) {
-		return
-	}
-	if w.hs != nil {
-		// Buffers belong to the loop; a handshake may be resumed elsewhere.
-		// A flight is one write, so that this is one allocation.
-		w.out = slices.Grow(w.out, n)
 		return
 	}
 	out := append(w.bufs.get(need), w.out...)
@@ -87,11 +87,14 @@ func (w *wire) release() {
 	w.out = nil
 }
 
-// clear lets go of everything, after Stop.
-func (w *wire) clear() {
+// drop lets go of what the loop alone uses, at Stop.
+func (w *wire) drop() {
 	w.release()
-	*w = wire{bufs: w.bufs, stopped: true}
+	w.in, w.lent, w.stopped = nil, 0, true
 }
+
+// clear lets go of the rest.
+func (w *wire) clear() { *w = wire{bufs: w.bufs, stopped: true} }
 
 // Close does nothing: a callback that got hold of the connection through
 // ClientHelloInfo.Conn may call it, but has no say here.
