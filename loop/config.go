@@ -25,6 +25,9 @@ type Listener struct {
 	// defaults to h2. Nil means cleartext HTTP/2 by prior knowledge.
 	TLS *tls.Config
 
+	// Handshakes says where TLS handshakes run. Default: HandshakesAuto.
+	Handshakes Handshakes
+
 	// Listener is used in place of Network and Address if it is not nil: a
 	// *net.TCPListener or *net.UnixListener, as a supervisor may hand on. The
 	// server closes it.
@@ -91,6 +94,18 @@ type Config struct {
 	// is over. Default 64 KiB.
 	MaxHandshakeBytes int
 
+	// MaxHandshakes is how many TLS handshakes may be in progress in the
+	// process, and MaxHandshakesPerAddr of one IPv4 address or one /64 network
+	// of IPv6. What comes beyond waits its turn; if there is none to be had,
+	// handshakes whose peers have been silent for a second make room. Default
+	// 1024 and 64.
+	MaxHandshakes, MaxHandshakesPerAddr int
+
+	// HandshakeWorkers is how many handshakes run at once, for each listener
+	// whose handshakes run off the loops. Default: 64 if the tls.Config has
+	// callbacks, else half of GOMAXPROCS.
+	HandshakeWorkers int
+
 	// MaxHeldOutput is how many octets of output the process may hold in
 	// memory for sockets that do not take them, about: as it is used up,
 	// connections send in smaller pieces. Default 64 MiB.
@@ -124,6 +139,8 @@ const (
 	defaultSlowCallback     = 5 * time.Millisecond
 	defaultUserTimeout      = 75 * time.Second
 	defaultUnreadAnswers    = 256 << 10
+	defaultHandshakes       = 1024
+	defaultHandshakesOne    = 64
 )
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -171,6 +188,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}{
 		{"MaxBufferedBody", cfg.MaxBufferedBody},
 		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
+		{"MaxHandshakes", cfg.MaxHandshakes},
+		{"MaxHandshakesPerAddr", cfg.MaxHandshakesPerAddr},
+		{"HandshakeWorkers", cfg.HandshakeWorkers},
 		{"MaxConnRequests", cfg.MaxConnRequests},
 		{"MaxUnreadAnswers", cfg.MaxUnreadAnswers},
 	} {
@@ -180,6 +200,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxBufferedBody == 0 {
 		cfg.MaxBufferedBody = defaultMaxBufferedBody
+	}
+	if cfg.MaxHandshakes == 0 {
+		cfg.MaxHandshakes = defaultHandshakes
+	}
+	if cfg.MaxHandshakesPerAddr == 0 {
+		cfg.MaxHandshakesPerAddr = defaultHandshakesOne
 	}
 	if cfg.MaxUnreadAnswers == 0 {
 		cfg.MaxUnreadAnswers = defaultUnreadAnswers

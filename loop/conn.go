@@ -83,6 +83,9 @@ type conn struct {
 	written   int64         // octets that were given to wire
 	socket    socketPace
 
+	ticket     *ticket // of the handshakeGate, while there is a handshake
+	isAdmitted bool    // by it
+
 	prev, next *conn // in loop.conns
 }
 
@@ -137,6 +140,7 @@ func (c *conn) open(gc gnet.Conn) {
 	if c.ln.tls != nil {
 		c.stage = stageHandshake
 		c.bridge = c.ln.tls.NewBridge(l.records)
+		c.bridge.Hold()
 		c.opened = c.receivePlain
 		if c.ln.showAddrs {
 			c.bridge.SetAddrs(net.TCPAddrFromAddrPort(c.local), net.TCPAddrFromAddrPort(c.remote))
@@ -160,6 +164,7 @@ func (c *conn) onClose(error) {
 	l.conns.remove(c)
 	l.wheel.stop(&c.timer)
 	l.watch.forget(c, fd)
+	c.leaveGate()
 	if c.bridge != nil {
 		c.bridge.Stop()
 	}
@@ -198,12 +203,26 @@ func (c *conn) receiveTLS(b []byte) {
 	}
 	c.setRoom()
 	err := c.bridge.Receive(b, c.opened)
+	if c.stage == stageHandshake && err == nil {
+		if c.isAdmitted {
+			l := c.loop
+			l.srv.gate.hear(c.ticket, l.now)
+		}
+		err = c.handshake()
+	}
+	c.receivedTLS(err)
+}
+
+// receivedTLS goes on after octets were opened, or the handshake went on; err is
+// what that has come to.
+func (c *conn) receivedTLS(err error) {
 	if c.stage == stageHandshake && c.bridge.HandshakeComplete() {
 		c.handshakeDone()
 	}
 	if err == nil {
 		return
 	}
+	c.leaveGate()
 	if plain, ok := errors.AsType[tlsbridge.NotTLSError](err); ok {
 		c.stage = stageNotTLS
 		c.refusePlaintext(c.look(plain.Prefix))
@@ -212,7 +231,11 @@ func (c *conn) receiveTLS(b []byte) {
 	if errors.Is(err, tlsbridge.ErrHandshakeTooLarge) {
 		c.loop.cross(limitHandshakeBytes)
 	}
-	if c.stage == stageHandshake {
+	if p, ok := errors.AsType[tlsbridge.PanicError](err); ok {
+		c.loop.srv.panics.Add(1)
+		c.loop.srv.log.Error().Interface("panic", p.Value).Bytes("stack", p.Stack).
+			Msg("panic in a callback of a tls.Config, connection closed")
+	} else if c.stage == stageHandshake {
 		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("TLS handshake failed")
 	}
 	c.finish()
@@ -220,8 +243,10 @@ func (c *conn) receiveTLS(b []byte) {
 
 // handshakeDone goes on with the protocol that ALPN has chosen.
 func (c *conn) handshakeDone() {
+	c.leaveGate()
 	if c.bridge.Protocol() == "h2" {
 		c.startHTTP2()
+		c.checkSuite()
 		return
 	}
 	c.stage = stageSniff

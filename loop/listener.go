@@ -23,8 +23,12 @@ type listener struct {
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
 
-	// showAddrs: a callback of the tls.Config may ask who connects.
-	showAddrs bool
+	where Handshakes
+	pool  *handshakePool
+
+	showAddrs   bool // a callback of the tls.Config may ask who connects
+	choosesCert bool // a callback of it chooses the certificate
+	checkSuites bool // it may let a suite through that HTTP/2 prohibits
 }
 
 // Accept errors are waited out: at first briefly, at most a second.
@@ -43,12 +47,16 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 			tlsCfg = tlsCfg.Clone()
 			tlsCfg.NextProtos = []string{"h2"}
 		}
-		l.showAddrs = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
+		l.choosesCert = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
+		l.showAddrs = l.choosesCert
+		l.checkSuites = mayBeInadequate(tlsCfg)
+		l.where = cfg.Handshakes
 		var err error
 		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})
 		if err != nil {
 			return nil, fmt.Errorf("loop: %s.TLS: %w", field, err)
 		}
+		l.pool = newHandshakePool(srv, l.tls.HasCallbacks())
 	}
 	if l.ln == nil {
 		ln, err := net.Listen(cfg.Network, cfg.Address)

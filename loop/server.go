@@ -24,9 +24,13 @@ type Server struct {
 
 	listeners []*listener
 	loops     []*eventLoop
+	gate      *handshakeGate
 	picking   sync.Mutex
-	panics    atomic.Int64
-	cutConns  atomic.Uint64 // when the drain had to end
+
+	certificates sync.Mutex // held while they are replaced
+
+	panics   atomic.Int64
+	cutConns atomic.Uint64 // when the drain had to end
 
 	running atomic.Pointer[[]*eventLoop] // loops, once all of them run
 
@@ -67,6 +71,7 @@ func New(cfg Config) (*Server, error) {
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
 	}
+	srv.gate = newHandshakeGate(srv)
 	if cfg.Logger != nil {
 		srv.log = *cfg.Logger
 	} else {
@@ -141,9 +146,7 @@ wait:
 	for {
 		select {
 		case <-clock.C:
-			for _, el := range srv.loops {
-				el.postTick()
-			}
+			srv.tick()
 		case <-ctx.Done():
 			deadline = time.After(srv.cfg.DrainTimeout)
 			break wait
@@ -160,6 +163,14 @@ wait:
 		acceptors.Wait() // not on a loop that is dead, which opens nothing more
 	}
 	return errors.Join(failure, srv.stopLoops())
+}
+
+// tick moves the clocks on.
+func (srv *Server) tick() {
+	for _, el := range srv.loops {
+		el.postTick()
+	}
+	srv.gate.makeRoom(time.Since(srv.started))
 }
 
 // fail ends the server because of err.
@@ -201,9 +212,7 @@ func (srv *Server) drain(clock, deadline <-chan time.Time) {
 	for srv.openConns() > 0 {
 		select {
 		case <-clock:
-			for _, el := range srv.loops {
-				el.postTick()
-			}
+			srv.tick()
 		case <-srv.emptied:
 		case <-deadline:
 			srv.cutOff()

@@ -88,6 +88,7 @@ func (l *eventLoop) publish() {
 func (srv *Server) Stats() Stats {
 	s := Stats{
 		Connections: srv.openConns(),
+		Handshakes:  int(srv.gate.inside.Load()),
 		Panics:      uint64(srv.panics.Load()),
 		Limits:      make(map[string]uint64, int(numLimits)+int(h2.NumLimits)),
 	}

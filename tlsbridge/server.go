@@ -98,6 +98,10 @@ func hasCallbacks(cfg *tls.Config) bool {
 		cfg.WrapSession != nil || cfg.UnwrapSession != nil
 }
 
+// HasCallbacks reports whether the tls.Config has callbacks that a handshake
+// calls, which may do I/O.
+func (s *Server) HasCallbacks() bool { return s.callbacks }
+
 // Blocking reports whether a handshake that begins now may keep the goroutine that
 // runs it for long, so that it is better held and run off the loop: the
 // tls.Config has callbacks, which may do I/O, or a certificate has a key that is

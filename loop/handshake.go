@@ -1,0 +1,235 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/tlsbridge"
+)
+
+// Handshakes says where the TLS handshakes of a listener run: their arithmetic
+// and the callbacks of the [tls.Config].
+type Handshakes uint8
+
+const (
+	// HandshakesAuto is HandshakesOffLoop if the tls.Config has callbacks,
+	// which may block, or a key that is neither ECDSA nor Ed25519: RSA takes
+	// 1 to 2 ms of CPU for each handshake. Else it is HandshakesOnLoop.
+	HandshakesAuto Handshakes = iota
+
+	// HandshakesOnLoop runs handshakes on the event loops. It promises that
+	// the callbacks do not block.
+	HandshakesOnLoop
+
+	// HandshakesOffLoop runs them on goroutines of their own, a bounded number
+	// at a time.
+	HandshakesOffLoop
+)
+
+// A handshakePool runs handshakes off the loops, one step after the other. The
+// cap on handshakes in progress bounds what waits in it.
+//
+// A step runs on a goroutine that is not locked to a thread; see tlsbridge.
+type handshakePool struct {
+	most int
+
+	mu      sync.Mutex
+	queue   []*conn
+	running int
+}
+
+// blockingSteps is how many handshakes run at once if callbacks may block.
+const blockingSteps = 64
+
+// newHandshakePool returns the pool of a listener.
+func newHandshakePool(srv *Server, callbacks bool) *handshakePool {
+	p := &handshakePool{most: srv.cfg.HandshakeWorkers}
+	switch {
+	case p.most > 0:
+	case callbacks:
+		p.most = blockingSteps
+	default:
+		// What burns CPU must leave some to the loops.
+		p.most = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return p
+}
+
+// step has the next step of the handshake of c run. conn.stepped follows on its
+// loop.
+func (p *handshakePool) step(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, c)
+	if p.running < p.most {
+		p.running++
+		go p.run()
+	}
+}
+
+// run runs steps until none waits.
+func (p *handshakePool) run() {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 {
+			p.queue = nil
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		c := p.queue[0]
+		p.queue[0] = nil
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		c.bridge.Step()
+		// A loop that has ended has stopped the bridge.
+		_ = c.loop.post(func() { c.loop.guarded(c, (*conn).stepped) })
+	}
+}
+
+// isOffLoop reports whether handshakes of l run off the loops.
+func (l *listener) isOffLoop() bool {
+	switch l.where {
+	case HandshakesOnLoop:
+		return false
+	case HandshakesOffLoop:
+		return true
+	default:
+		return l.tls.Blocking()
+	}
+}
+
+// handshake runs the TLS handshake of c on, if there is anything to run it with
+// and it may run.
+func (c *conn) handshake() error {
+	for c.bridge.Ready() && c.mayHandshake() {
+		if c.ln.isOffLoop() {
+			c.ln.pool.step(c)
+			return nil
+		}
+		c.bridge.Step()
+		if err := c.bridge.Stepped(c.opened); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayHandshake lets c through the gate. If it has to wait, admitted comes later.
+func (c *conn) mayHandshake() bool {
+	if t := c.ticket; t != nil {
+		return c.isAdmitted
+	}
+	c.isAdmitted = c.loop.srv.gate.enter(c, c.loop.now)
+	if !c.isAdmitted {
+		c.loop.cross(limitHandshakes)
+	}
+	return c.isAdmitted
+}
+
+// admitted is called when the gate lets c in that had to wait.
+func (c *conn) admitted() {
+	if !c.wire.isOpen() || c.ticket == nil {
+		return
+	}
+	c.isAdmitted = true
+	c.goOn(c.handshake())
+}
+
+// stepped is called when a step of the handshake has run off the loop.
+func (c *conn) stepped() {
+	if !c.wire.isOpen() {
+		return // and the bridge is stopped
+	}
+	c.setRoom()
+	err := c.bridge.Stepped(c.opened)
+	if err == nil {
+		err = c.handshake()
+	}
+	c.goOn(err)
+}
+
+// goOn ends a turn of the handshake.
+func (c *conn) goOn(err error) {
+	c.receivedTLS(err)
+	c.loop.checkSlow()
+	c.flush()
+}
+
+// makeRoom is called when others wait for a handshake, and the peer of c has
+// been silent in its own.
+func (c *conn) makeRoom() {
+	if !c.wire.isOpen() || c.ticket == nil {
+		return
+	}
+	c.loop.cross(limitHandshakeSlow)
+	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("a silent handshake makes room for others")
+	c.wire.close()
+}
+
+// leaveGate ends the handshake of c, if there is one.
+func (c *conn) leaveGate() {
+	if t := c.ticket; t != nil {
+		c.ticket = nil
+		c.loop.srv.gate.leave(t)
+	}
+}
+
+// checkSuite ends a connection whose TLS is not good enough for HTTP/2, and
+// reports false: "A deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the
+// prohibited cipher suites"; "endpoints MAY generate a connection error of type
+// INADEQUATE_SECURITY". RFC 9113, Section 9.2.2. Only a config that names suites
+// or versions of its own lets one through.
+func (c *conn) checkSuite() {
+	if !c.ln.checkSuites {
+		return
+	}
+	if s := c.bridge.ConnectionState(); s == nil || !tlsbridge.AllowedForHTTP2(s.Version, s.CipherSuite) {
+		c.h2.GoAway(frames.ErrCodeInadequateSecurity, "TLS 1.2 with an ECDHE AEAD suite, or later, is needed")
+	}
+}
+
+// mayBeInadequate reports whether cfg can lead to a connection that HTTP/2 must
+// not be spoken on.
+func mayBeInadequate(cfg *tls.Config) bool {
+	return cfg.GetConfigForClient != nil ||
+		cfg.MinVersion != 0 && cfg.MinVersion < tls.VersionTLS12 ||
+		slices.ContainsFunc(cfg.CipherSuites, func(suite uint16) bool {
+			return !tlsbridge.AllowedForHTTP2(tls.VersionTLS12, suite)
+		})
+}
+
+// SetCertificates replaces the certificates of all TLS listeners, for the
+// handshakes that begin from now on. Connections go on; tickets given out before
+// are honoured. If the certificates of one of the listeners cannot be replaced,
+// because they come from a callback of its tls.Config or those given here are of
+// no use, nothing changes and the error says why. It may be called from any
+// goroutine.
+func (srv *Server) SetCertificates(certs []tls.Certificate) error {
+	srv.certificates.Lock()
+	defer srv.certificates.Unlock()
+	found := false
+	for i, l := range srv.listeners {
+		found = found || l.tls != nil
+		if l.choosesCert {
+			return fmt.Errorf("loop: Config.Listeners[%d].TLS has a GetCertificate or a GetConfigForClient: exchange certificates behind it", i)
+		}
+	}
+	if !found {
+		return errors.New("loop: no listener is for TLS")
+	}
+	for _, l := range srv.listeners {
+		if l.tls == nil {
+			continue
+		}
+		if err := l.tls.SetCertificates(certs); err != nil { // the first one, if any
+			return fmt.Errorf("loop: %w", err)
+		}
+	}
+	return nil
+}
