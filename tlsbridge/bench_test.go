@@ -163,28 +163,40 @@ func BenchmarkReceiveSmall(b *testing.B) {
 	}
 }
 
-// BenchmarkHandshake is the server's part of it; the client works while the clock
-// stands.
+// BenchmarkHandshake is the server's part of it, inside Receive and in steps on the
+// same goroutine; the client works while the clock stands.
 func BenchmarkHandshake(b *testing.B) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		b.Run(tls.VersionName(v), func(b *testing.B) {
-			s := newServer(b, serverConfig(), Options{})
-			bufs := NewBuffers()
-			b.ReportAllocs()
-			b.StopTimer()
-			for range b.N {
-				l := &link{t: b, b: s.NewBridge(bufs), p: newPeer(clientConfig(v))}
-				l.p.start((*tls.Conn).Handshake)
-				for !l.b.HandshakeComplete() {
-					in := l.p.settle()
-					b.StartTimer()
-					l.recv(in)
-					b.StopTimer()
-					l.flush()
+		for _, way := range []string{"inline", "held"} {
+			b.Run(tls.VersionName(v)+"/"+way, func(b *testing.B) {
+				s := newServer(b, serverConfig(), Options{})
+				bufs := NewBuffers()
+				b.ReportAllocs()
+				b.StopTimer()
+				for range b.N {
+					l := &link{t: b, b: s.NewBridge(bufs), p: newPeer(clientConfig(v))}
+					if way == "held" {
+						l.b.Hold()
+					}
+					l.p.start((*tls.Conn).Handshake)
+					for !l.b.HandshakeComplete() {
+						in := l.p.settle()
+						b.StartTimer()
+						err := l.b.Receive(in, l.open)
+						if l.b.Ready() {
+							l.b.Step()
+							err = l.b.Stepped(l.open)
+						}
+						b.StopTimer()
+						if err != nil {
+							b.Fatal(err)
+						}
+						l.flush()
+					}
+					l.end()
 				}
-				l.end()
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -18,16 +18,23 @@ type outcome struct {
 }
 
 // outcomeOf feeds in to a new bridge. The lengths of the pieces are those in
-// cuts, then what is left.
-func outcomeOf(t *testing.T, s *Server, bufs *Buffers, in, cuts []byte) outcome {
+// cuts, then what is left. If it is held, a step follows each piece.
+func outcomeOf(t *testing.T, s *Server, bufs *Buffers, in, cuts []byte, held bool) outcome {
 	b := s.NewBridge(bufs)
 	defer b.Stop()
+	if held {
+		b.Hold()
+	}
 	var err error
 	feed := func(piece []byte) {
 		if err == nil {
 			piece = bytes.Clone(piece)
 			err = b.Receive(piece, noPlaintext(t))
 			clear(piece)
+		}
+		if err == nil && b.Ready() {
+			b.Step()
+			err = b.Stepped(noPlaintext(t))
 		}
 	}
 	for _, c := range cuts {
@@ -67,11 +74,16 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte("\x16\x03\x01\xff\xff"), []byte{4})
 	f.Fuzz(func(t *testing.T, in, cuts []byte) {
 		bufs := NewBuffers()
-		whole := outcomeOf(t, fuzzServer(), bufs, in, nil)
-		pieces := outcomeOf(t, fuzzServer(), bufs, in, cuts)
-		ones := outcomeOf(t, fuzzServer(), bufs, in, bytes.Repeat([]byte{1}, min(len(in), 8192)))
+		whole := outcomeOf(t, fuzzServer(), bufs, in, nil, false)
+		pieces := outcomeOf(t, fuzzServer(), bufs, in, cuts, false)
+		ones := outcomeOf(t, fuzzServer(), bufs, in, bytes.Repeat([]byte{1}, min(len(in), 8192)), false)
 		if whole != pieces || whole != ones {
 			t.Errorf("whole %+v\npieces %+v\noctets %+v", whole, pieces, ones)
+		}
+		if len(in) <= fuzzServer().maxHandshake { // else it is refused before it is read
+			if held := outcomeOf(t, fuzzServer(), bufs, in, cuts, true); whole != held {
+				t.Errorf("whole %+v\nheld %+v", whole, held)
+			}
 		}
 		if n := coroutines(); n != 0 {
 			t.Errorf("%d coroutines are left", n)
@@ -84,6 +96,8 @@ func FuzzReceive(f *testing.F) {
 func FuzzSplits(f *testing.F) {
 	f.Add([]byte{1}, []byte("up"), []byte("down"), uint16(0xffff))
 	f.Add([]byte{5, 0, 200}, bytes.Repeat([]byte("u"), 1000), []byte{}, uint16(700))
+	f.Add([]byte{2, 0, 200}, bytes.Repeat([]byte("u"), 1000), []byte{}, uint16(0xffff))
+	f.Add([]byte{7, 90}, []byte("up"), []byte("down"), uint16(1700))
 	f.Add([]byte{255, 1, 100}, []byte{}, bytes.Repeat([]byte("d"), 1000), uint16(1))
 	f.Fuzz(func(t *testing.T, cuts, up, down []byte, stopAfter uint16) {
 		if len(cuts) == 0 || len(cuts) > 64 || bytes.Count(cuts, []byte{0}) == len(cuts) {
@@ -95,6 +109,9 @@ func FuzzSplits(f *testing.F) {
 		}
 		l := newLinkOn(t, fuzzServer(), NewBuffers(), clientConfig(v))
 		defer l.end()
+		if cuts[0]&2 != 0 {
+			l.hold()
+		}
 		var got []byte
 		l.p.start(func(c *tls.Conn) error {
 			if _, err := c.Write(up); err != nil {
