@@ -167,8 +167,9 @@ func TestChoice(t *testing.T) {
 		named("Ed25519", ed25519Cert().PrivateKey.(crypto.Signer), "ed.example"),
 	}
 	byName := map[string]*tls.Certificate{"www.example.com": &certs[4], "*.example.com": &certs[1], "*": &certs[2], "": &certs[3]}
+	unnamed := map[string]*tls.Certificate{"*": &certs[2]}
 	chosen := map[string]bool{}
-	for _, names := range []map[string]*tls.Certificate{nil, byName} {
+	for _, names := range []map[string]*tls.Certificate{nil, byName, unnamed} {
 		for _, list := range [][]tls.Certificate{certs, certs[1:], certs[:1]} {
 			cfg := &tls.Config{Certificates: list, NameToCertificate: names} //nolint:staticcheck // deprecated, but honoured
 			s := newServer(t, cfg, Options{})

@@ -63,15 +63,15 @@
 //	}
 //	err = b.Stepped(open)      // on the loop: the results; then ask Ready again
 //
-// While a step runs, the loop may call every other method but Stepped. The step
-// reads the octets that were kept when it began, and writes into memory of its
-// own; those that come meanwhile are for the next step; what it has said is
-// pending after Stepped, and so are its error, the state and the plaintext of
-// octets behind the handshake to be had only there. Stop, called while a step
-// runs, sets a flag: the next Read of the handshake fails, what it writes is
-// discarded, and the step lets go of everything before it returns. Called at
-// another time, Stop ends the coroutine itself, and a step that comes later does
-// nothing. Nobody need call Stepped after Stop.
+// While a step runs, the loop may call every method but Stepped. The step reads
+// the octets that were kept when it began; those that come meanwhile are for the
+// next one. It writes into memory of its own: what it has said is pending after
+// Stepped, and the state, the error and the plaintext of octets behind the
+// handshake are to be had only then. Stop, called while a step runs, sets a flag:
+// the next Read of the handshake fails, what it writes is discarded, and the step
+// lets go of everything before it returns. Called at another time, Stop ends the
+// coroutine itself, and a step that comes later does nothing. Nobody need call
+// Stepped after Stop.
 //
 // Between the two sides are two atomic values: whose turn it is, and the octets
 // kept. The goroutines that call Step differ from step to step, as they like, but
@@ -80,9 +80,13 @@
 // thread. [runtime.LockOSThread] and Step elsewhere do not go together. A loop that
 // is locked may call Step itself, to choose when a handshake runs.
 //
-// Octets kept are bounded before they are read, at the arrival, by
-// Options.MaxHandshakeBytes, and once the server has said something by 128 KiB
-// more; those that the handshake reads are counted as without Hold.
+// The octets kept are bounded when they arrive: by Options.MaxHandshakeBytes, and by
+// 128 KiB more once the server has said something, since application data may
+// come behind the end of the handshake. Those that the handshake reads are counted
+// as without Hold.
+//
+// Stepping costs two small allocations and a copy of each flight: 0.4 KiB a
+// handshake with TLS 1.2 and 1.6 KiB with TLS 1.3 (BenchmarkHandshake).
 //
 // # Rules
 //

@@ -145,7 +145,7 @@ func blockStep(t *testing.T, v uint16, second bool, act func()) *blockedStep {
 		if err := s.b.Stepped(s.open); err != nil {
 			t.Fatal(err)
 		}
-		s.flush()
+		s.p.deliver(s.b.Pending()) // on loan still while the next step runs
 		if err := s.b.Receive(s.p.settle(), s.open); err != nil {
 			t.Fatal(err)
 		}
@@ -175,6 +175,7 @@ func TestReceiveWhileStepping(t *testing.T) {
 	versions(t, func(t *testing.T, v uint16) {
 		leak := noLeak(t)
 		s := blockStep(t, v, true, nothing)
+		s.b.Sent()
 		if s.b.Ready() || s.b.HandshakeComplete() || s.b.Protocol() != "" || s.b.ConnectionState() != nil {
 			t.Error("there is a result while the step runs")
 		}
@@ -258,13 +259,13 @@ func TestStopWhileStepping(t *testing.T) {
 						leak := noLeak(t)
 						s := blockStep(t, v, second, act)
 						s.b.Stop()
+						s.b.Sent()
 						if n := len(s.b.Pending()); n != 0 {
 							t.Errorf("%d octets pending after Stop", n)
 						}
 						if err := s.b.Receive([]byte("x"), noPlaintext(t)); !errors.Is(err, net.ErrClosed) {
 							t.Errorf("Receive after Stop: %v", err)
 						}
-						s.b.Sent()
 						s.b.Stop()
 						h := s.b.wire.hs
 						s.finish()
@@ -372,9 +373,12 @@ func TestStopRacesStep(t *testing.T) {
 }
 
 // TestStoppedWhileItReads has a callback read from the connection, in the step in
-// which Stop is called: the Read fails, and so do all later ones.
+// which Stop is called: the Read fails though there is an octet, and so do all
+// later ones; what the callback writes is not kept.
 func TestStoppedWhileItReads(t *testing.T) {
+	var b *Bridge
 	var errs []error
+	written := -1
 	entered, release, done := make(chan bool), make(chan bool), make(chan bool)
 	cfg := serverConfig()
 	cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -385,11 +389,12 @@ func TestStoppedWhileItReads(t *testing.T) {
 			errs = append(errs, err)
 		}
 		_, err := h.Conn.Write([]byte("x"))
+		written = len(b.wire.hs.out)
 		return nil, err
 	}
-	b := newServer(t, cfg, Options{}).NewBridge(NewBuffers())
+	b = newServer(t, cfg, Options{}).NewBridge(NewBuffers())
 	b.Hold()
-	if err := b.Receive(clientHello(clientConfig(tls.VersionTLS13)), noPlaintext(t)); err != nil {
+	if err := b.Receive(append(clientHello(clientConfig(tls.VersionTLS13)), 0x17), noPlaintext(t)); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -402,6 +407,9 @@ func TestStoppedWhileItReads(t *testing.T) {
 	<-done
 	if len(errs) != 2 || !errors.Is(errs[0], net.ErrClosed) || !errors.Is(errs[1], net.ErrClosed) {
 		t.Errorf("errors of Read: %v", errs)
+	}
+	if written != 0 {
+		t.Errorf("%d octets written after Stop", written)
 	}
 	if n := coroutines(); n != 0 {
 		t.Errorf("%d coroutines are left", n)
@@ -577,6 +585,7 @@ func TestHeldOpenError(t *testing.T) {
 		"stop":  func(b *Bridge) error { b.Stop(); return nil },
 	} {
 		s := blockStep(t, tls.VersionTLS13, true, nothing)
+		s.b.Sent()
 		s.p.start(func(c *tls.Conn) error {
 			_, err := c.Write([]byte("more"))
 			return err
