@@ -94,10 +94,10 @@
 //     Step may be called from anywhere else. No other method blocks, except
 //     Receive, as long as a callback of the tls.Config does.
 //   - While the handshake has not ended only Receive, Pending, Sent and Stop do
-//     anything, and Ready, Step and Stepped where it is held; Seal returns an error and CloseNotify does nothing. (The tls.Conn
-//     holds its locks while the coroutine waits. The Bridge therefore asks it
-//     nothing before the end; a version of this code that did would block its
-//     loop for ever.)
+//     anything, and Ready, Step and Stepped where it is held; Seal returns an
+//     error and CloseNotify does nothing. (The tls.Conn holds its locks while the
+//     coroutine waits. The Bridge therefore asks it nothing before the end; a
+//     version of this code that did would block its loop for ever.)
 //   - The callback given to Receive borrows its argument, which is memory of the
 //     Buffers: while it runs, no Receive may run on any Bridge with the same
 //     Buffers. It must not call Seal, CloseNotify, Pending or Sent of its own

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrHandshakeTooLarge is returned by Receive when the peer has sent more than
-// Options.MaxHandshakeBytes and the handshake has not ended.
+// ErrHandshakeTooLarge is returned by Receive and Stepped when the peer has sent
+// more than Options.MaxHandshakeBytes and the handshake has not ended.
 var ErrHandshakeTooLarge = errors.New("tlsbridge: peer sent too much before the handshake ended")
 
 // errHandshaking is returned by Seal before the handshake has ended.
@@ -27,7 +27,7 @@ func (e NotTLSError) Error() string {
 	return fmt.Sprintf("tlsbridge: first octets are not TLS: %q", e.Prefix)
 }
 
-// A PanicError is returned by Receive when a callback of the tls.Config
+// A PanicError is returned by Receive and Stepped when a callback of the tls.Config
 // panicked during the handshake, or called runtime.Goexit.
 type PanicError struct {
 	Value any    // the value of the panic; ErrGoexit for a Goexit
