@@ -1,6 +1,10 @@
 package h2
 
-import "github.com/h2loop/h2loop/frames"
+import (
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+)
 
 // A Config holds what all connections of a server have in common. Zero fields
 // mean the default named beside them. It must not change once it is in use.
@@ -30,6 +34,30 @@ type Config struct {
 	// unconsumed before its own credit is held back. Default 4 MiB.
 	MaxUnread int
 
+	// HeaderTimeout bounds the time from the first octet of a header section, or
+	// of any frame but DATA, to its last: GOAWAY(ENHANCE_YOUR_CALM). Default 10 s.
+	// This and the other timeouts are off if they are negative.
+	HeaderTimeout time.Duration
+
+	// A request body must come with MinBodyRate octets a second at least, on
+	// average over each BodyInWindow, from BodyInGrace on. Only the time counts
+	// in which the peer may send. Beyond: 408 and RST_STREAM(NO_ERROR), or
+	// RST_STREAM(CANCEL) if the request was answered. Defaults 240, 10 s, 5 s.
+	MinBodyRate  int64
+	BodyInWindow time.Duration
+	BodyInGrace  time.Duration
+
+	// StallTimeout bounds how long a response body may wait for a window while
+	// none of it, or less than MinBodyRate on average, is taken:
+	// RST_STREAM(CANCEL) if it is the stream's window, GOAWAY(ENHANCE_YOUR_CALM)
+	// if it is the connection's. Default 60 s.
+	StallTimeout time.Duration
+
+	// KeepAlive is the time of silence, while streams are open, after which a
+	// PING is sent, and KeepAliveTimeout the time for an answer:
+	// GOAWAY(NO_ERROR). Default 60 s and 20 s.
+	KeepAlive, KeepAliveTimeout time.Duration
+
 	// EnableConnectProtocol announces extended CONNECT (RFC 8441).
 	EnableConnectProtocol bool
 }
@@ -41,6 +69,14 @@ const (
 	defaultMaxStreamWindow      = 1 << 20
 	defaultConnWindow           = 1 << 20
 	defaultMaxUnread            = 4 << 20
+
+	defaultHeaderTimeout    = 10 * time.Second
+	defaultMinBodyRate      = 240
+	defaultBodyInWindow     = 10 * time.Second
+	defaultBodyInGrace      = 5 * time.Second
+	defaultStallTimeout     = 60 * time.Second
+	defaultKeepAlive        = 60 * time.Second
+	defaultKeepAliveTimeout = 20 * time.Second
 
 	// initialWindow is what both windows are before anything is said
 	// (RFC 9113, Section 6.9.2).
@@ -56,19 +92,33 @@ const (
 	headerTableSize = 4096
 )
 
-// withDefaults returns a copy of cfg in which every field is set.
-func (cfg Config) withDefaults() Config {
+// WithDefaults returns a copy of cfg in which every field is set.
+func (cfg Config) WithDefaults() Config {
 	setDefault(&cfg.MaxConcurrentStreams, defaultMaxConcurrentStreams)
 	setDefault(&cfg.MaxHeaderListSize, defaultMaxHeaderListSize)
 	setDefault(&cfg.StreamWindow, defaultStreamWindow)
 	setDefault(&cfg.MaxStreamWindow, max(defaultMaxStreamWindow, cfg.StreamWindow))
 	setDefault(&cfg.ConnWindow, defaultConnWindow)
 	setDefault(&cfg.MaxUnread, defaultMaxUnread)
+	setDefault(&cfg.MinBodyRate, defaultMinBodyRate)
+	setTimeout(&cfg.HeaderTimeout, defaultHeaderTimeout)
+	setTimeout(&cfg.BodyInWindow, defaultBodyInWindow)
+	setTimeout(&cfg.BodyInGrace, defaultBodyInGrace)
+	setTimeout(&cfg.StallTimeout, defaultStallTimeout)
+	setTimeout(&cfg.KeepAlive, defaultKeepAlive)
+	setTimeout(&cfg.KeepAliveTimeout, defaultKeepAliveTimeout)
 	cfg.MaxStreamWindow = max(cfg.MaxStreamWindow, cfg.StreamWindow)
 	return cfg
 }
 
-func setDefault[T int | int32 | uint32](field *T, value T) {
+// setTimeout leaves one alone that is negative: it is off.
+func setTimeout(field *time.Duration, value time.Duration) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+func setDefault[T int | int32 | int64 | uint32](field *T, value T) {
 	if *field <= 0 {
 		*field = value
 	}

@@ -65,6 +65,8 @@ type Conn struct {
 	filling *Stream   // the stream whose source is being asked
 
 	life    lifetime
+	time    timing
+	sent    int64 // octets of DATA
 	budget  budgets
 	early   []earlyPriority // PRIORITY_UPDATE for streams not yet open
 	batches uint64          // batches with pieces of sources so far
@@ -100,6 +102,7 @@ func (c *Conn) Init(shared *Shared, handler Handler, recordSize int) {
 			minHeaderTable: headerTableSize,
 		},
 	}
+	c.time.heard, c.time.looked = shared.Now, shared.Now
 	c.sendPreface()
 }
 

@@ -43,6 +43,7 @@ type recvState struct {
 // Receive borrows b.
 func (c *Conn) Receive(b []byte) error {
 	r := &c.recv
+	c.hear()
 	for len(b) > 0 {
 		if c.life >= lifeDrained {
 			return nil
@@ -71,7 +72,11 @@ func (c *Conn) Receive(b []byte) error {
 				return err
 			}
 		}
+		if c.time.unfinished && c.isBetween() {
+			c.time.unfinished = false
+		}
 	}
+	c.noteUnfinished()
 	return nil
 }
 

@@ -41,6 +41,7 @@ func (c *Conn) WriteHeaders(s *Stream, status int, fields []Field, end bool) err
 	}
 	c.appendBlock(s.id, status, fields, end)
 	if status < 200 {
+		s.continued = s.continued || status == 100
 		return nil
 	}
 	s.answered = true
@@ -98,7 +99,11 @@ func (c *Conn) ended(s *Stream) {
 func (c *Conn) endLame() {
 	for i := 0; i < len(c.lame); i++ {
 		if s := c.lame[i]; s != nil {
-			c.resetStream(s.id, frames.ErrCodeNo, nil)
+			var err error
+			if s.late {
+				err = ErrTimeout
+			}
+			c.resetStream(s.id, frames.ErrCodeNo, err)
 		}
 	}
 	c.lame = c.lame[:0]
@@ -121,6 +126,8 @@ func (c *Conn) sendData(s *Stream, p []byte, end, copied bool) {
 	s.state.on(sendData)
 	s.sendWindow.take(len(p))
 	c.sendWindow.take(len(p))
+	s.sent += int64(len(p))
+	c.sent += int64(len(p))
 	c.room -= len(p) + frames.HeaderLen
 	o := c.outbox()
 	r := frames.Region{StreamID: s.id, Source: p, Length: len(p), EndStream: end}

@@ -37,7 +37,7 @@ const (
 
 // NewShared returns what the connections of a new event loop share.
 func NewShared(cfg Config) *Shared {
-	return &Shared{cfg: cfg.withDefaults()}
+	return &Shared{cfg: cfg.WithDefaults()}
 }
 
 // pop takes the last element of a free list, or the zero value of T.

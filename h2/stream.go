@@ -38,12 +38,17 @@ type Stream struct {
 	state     streamState
 	announced bool // Handler.Request was called, so Handler.Closed is owed
 	answered  bool // the final header section was sent
+	continued bool // 100 was sent
+	longLived bool // no timeouts for its bodies
+	late      bool // answered because its request body does not come
 	priority  priority
 
 	sendWindow sendWindow
 	recvWindow recvWindow
 	unread     int   // octets handed to the application and not consumed
 	received   int64 // octets of body so far, for content-length
+	sent       int64 // octets of DATA
+	timing     *bodyTiming
 
 	body body
 
