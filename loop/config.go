@@ -162,8 +162,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Loops == 0 {
 		cfg.Loops = runtime.GOMAXPROCS(0)
 	}
+	cfg.HTTP2 = cfg.HTTP2.WithDefaults()
 	if cfg.UserTimeout == 0 {
-		cfg.UserTimeout = defaultUserTimeout
+		cfg.UserTimeout = max(defaultUserTimeout, cfg.HTTP2.StallTimeout+15*time.Second)
 	}
 	for _, t := range []struct {
 		name     string

@@ -81,7 +81,8 @@ type conn struct {
 	requests  int           // taken so far
 	oldAt     time.Duration // when the connection is old; 0 for never
 	written   int64         // octets that were given to wire
-	socket    socketPace
+	socket    h2.Pace       // at which it takes octets while it is full
+	examined  time.Duration // when that was last looked at
 
 	ticket     *ticket // of the handshakeGate, while there is a handshake
 	isAdmitted bool    // by it

@@ -57,9 +57,7 @@ type eventLoop struct {
 	turn    turnClock
 	figures figures
 
-	examineEvery time.Duration // how often a busy connection is looked at
-	stall        time.Duration // how long a socket may take nothing
-	stallRate    int64         // what it is to take at least, in octets a second
+	examineEvery time.Duration // how often a busy connection is examined
 
 	nconns  atomic.Int32 // connections open, for the acceptors
 	joining int32        // connections handed over and not open yet; under srv.picking
@@ -81,11 +79,8 @@ func newEventLoop(srv *Server) (*eventLoop, error) {
 		srv:     srv,
 		shared:  h2.NewShared(srv.cfg.HTTP2),
 		records: tlsbridge.NewBuffers(),
-
-		examineEvery: 5 * time.Second,
-		stall:        60 * time.Second,
-		stallRate:    240,
 	}
+	l.examineEvery = l.shared.TickEvery()
 	l.setTime()
 	var err error
 	if l.client, err = gnet.NewClient(l, gnet.WithNumEventLoop(1), gnet.WithLogger(gnetLog{srv.log})); err != nil {

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/h2loop/h2loop/frames"
-	"github.com/h2loop/h2loop/tlsbridge"
 )
 
 // Handshakes says where the TLS handshakes of a listener run: their arithmetic
@@ -180,28 +178,15 @@ func (c *conn) leaveGate() {
 	}
 }
 
-// checkSuite ends a connection whose TLS is not good enough for HTTP/2, and
-// reports false: "A deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the
-// prohibited cipher suites"; "endpoints MAY generate a connection error of type
-// INADEQUATE_SECURITY". RFC 9113, Section 9.2.2. Only a config that names suites
-// or versions of its own lets one through.
+// checkSuite ends a connection whose TLS is not good enough for HTTP/2: "A
+// deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the prohibited cipher
+// suites"; "endpoints MAY generate a connection error of type
+// INADEQUATE_SECURITY". RFC 9113, Section 9.2.2. Only a config that names suites of
+// its own lets one through.
 func (c *conn) checkSuite() {
-	if !c.ln.checkSuites {
-		return
-	}
-	if s := c.bridge.ConnectionState(); s == nil || !tlsbridge.AllowedForHTTP2(s.Version, s.CipherSuite) {
+	if !c.bridge.AllowsHTTP2() {
 		c.h2.GoAway(frames.ErrCodeInadequateSecurity, "TLS 1.2 with an ECDHE AEAD suite, or later, is needed")
 	}
-}
-
-// mayBeInadequate reports whether cfg can lead to a connection that HTTP/2 must
-// not be spoken on.
-func mayBeInadequate(cfg *tls.Config) bool {
-	return cfg.GetConfigForClient != nil ||
-		cfg.MinVersion != 0 && cfg.MinVersion < tls.VersionTLS12 ||
-		slices.ContainsFunc(cfg.CipherSuites, func(suite uint16) bool {
-			return !tlsbridge.AllowedForHTTP2(tls.VersionTLS12, suite)
-		})
 }
 
 // SetCertificates replaces the certificates of all TLS listeners, for the

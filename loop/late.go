@@ -47,6 +47,7 @@ func (c *conn) examine() {
 		l.cross(limitSocket)
 		l.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer does not take what it asked for, connection closed")
 		c.wire.close()
+	case c.isLate():
 	case c.h2.OpenStreams() > 0:
 	case c.h2.Draining():
 		// It waits for nothing but the answer to the PING of its warning: the
@@ -60,6 +61,16 @@ func (c *conn) examine() {
 		l.cross(limitAge)
 		c.retire()
 	}
+}
+
+// isLate holds the peer to the times of HTTP/2, and reports whether that has ended
+// the connection.
+func (c *conn) isLate() bool {
+	err := c.h2.Tick()
+	if err != nil {
+		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
+	}
+	return err != nil
 }
 
 // nextExam returns when to examine it again.
@@ -79,7 +90,7 @@ func (c *conn) nextExam() time.Duration {
 }
 
 // isBusy reports whether the peer may be late with anything but being idle.
-func (c *conn) isBusy() bool { return c.isBlocked || c.h2.OpenStreams() > 0 }
+func (c *conn) isBusy() bool { return c.isBlocked || c.h2.NeedsTick() }
 
 // examineSoon has a connection examined that has been idle until now.
 func (c *conn) examineSoon() {
@@ -117,48 +128,18 @@ func (c *conn) retire() {
 // do not end together.
 func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
-// A socketPace is how fast a socket that is full takes octets: how many the
-// peer has acknowledged at some moments. Halves of the timeout are enough to
-// average over it.
-type socketPace struct {
-	runs     bool
-	acked    int64 // as of progress
-	progress time.Duration
-	halfAt   time.Duration // when the current half began
-	half     int64         // acked then
-	before   int64         // octets in the half before; -1 if there was none
-}
-
-// isStalled reports whether the socket has been full, and the peer has taken
-// nothing of what is in it for [h2.Config.StallTimeout], or less than
-// [h2.Config.MinBodyRate] for so long.
+// isStalled reports whether the socket is full, and the peer has taken nothing of
+// what is in it for [h2.Config.StallTimeout], or less than [h2.Config.MinBodyRate]
+// on average for so long.
 func (c *conn) isStalled() bool {
-	p := &c.socket
-	if !c.isBlocked {
-		p.runs = false
+	cfg := &c.loop.srv.cfg.HTTP2
+	passed := c.loop.now - c.examined
+	c.examined = c.loop.now
+	if !c.isBlocked || cfg.StallTimeout <= 0 {
+		c.socket.Stop()
 		return false
 	}
-	timeout, rate := c.loop.stall, c.loop.stallRate
-	return timeout > 0 && p.isSlow(c.written-int64(c.wire.unread()), c.loop.now, timeout, rate)
-}
-
-// isSlow takes how many octets were acknowledged by now, and reports whether
-// that is below rate, in octets a second, averaged over timeout.
-func (p *socketPace) isSlow(acked int64, now, timeout time.Duration, rate int64) bool {
-	if !p.runs {
-		*p = socketPace{runs: true, acked: acked, progress: now, halfAt: now, half: acked, before: -1}
-		return false
-	}
-	if acked > p.acked {
-		p.acked, p.progress = acked, now
-	}
-	if now-p.progress >= timeout {
-		return true
-	}
-	if now-p.halfAt < timeout/2 {
-		return false
-	}
-	slow := p.before >= 0 && p.before+acked-p.half < rate*int64(timeout)/int64(time.Second)
-	p.before, p.half, p.halfAt = acked-p.half, acked, now
-	return slow
+	acked := c.written - int64(c.wire.unread())
+	passed = min(passed, 2*c.loop.examineEvery) // the loop may have been held up
+	return c.socket.IsSlow(acked, passed, cfg.StallTimeout, cfg.MinBodyRate)
 }

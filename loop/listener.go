@@ -28,7 +28,6 @@ type listener struct {
 
 	showAddrs   bool // a callback of the tls.Config may ask who connects
 	choosesCert bool // a callback of it chooses the certificate
-	checkSuites bool // it may let a suite through that HTTP/2 prohibits
 }
 
 // Accept errors are waited out: at first briefly, at most a second.
@@ -49,7 +48,6 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 		}
 		l.choosesCert = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
 		l.showAddrs = l.choosesCert
-		l.checkSuites = mayBeInadequate(tlsCfg)
 		l.where = cfg.Handshakes
 		var err error
 		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})

@@ -179,6 +179,10 @@ func (x *Exchange) complete(status int, length int64) {
 		switch x.fields[i].Name {
 		case "date":
 			hasDate = true
+		case "content-type":
+			if isLongLived(x.fields[i].Value) {
+				x.conn.h2.SetLongLived(x.stream)
+			}
 		case "content-length":
 			if status != 204 && x.isEmpty(status) {
 				hasLength = true
@@ -193,6 +197,21 @@ func (x *Exchange) complete(status int, length int64) {
 	}
 	if !hasDate {
 		x.fields = append(x.fields, h2.Field{Name: "date", Value: l.date})
+	}
+}
+
+// isLongLived reports whether a response of a type is one in which little may
+// happen for long.
+func isLongLived(contentType string) bool {
+	return strings.HasPrefix(contentType, "text/event-stream") || strings.HasPrefix(contentType, "application/grpc")
+}
+
+// LongLived frees the exchange of the timeouts for bodies that come, or are taken,
+// too slowly: see [h2.Config]. Requests and responses of gRPC, responses of type
+// text/event-stream and CONNECT are free of them anyway.
+func (x *Exchange) LongLived() {
+	if x.stream != nil {
+		x.conn.h2.SetLongLived(x.stream)
 	}
 }
 
