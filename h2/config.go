@@ -34,6 +34,39 @@ type Config struct {
 	// unconsumed before its own credit is held back. Default 4 MiB.
 	MaxUnread int
 
+	// MaxUnreadTotal is how many octets of request bodies all connections of a
+	// [Shared] may hold, unconsumed or charged with [Shared.ChargeBody]. Beyond it
+	// connection credit is held back until bodies are consumed, and requests with
+	// a body are refused with REFUSED_STREAM. Default 256 MiB.
+	MaxUnreadTotal int
+
+	// MaxContinuations bounds the CONTINUATION frames of one header block (the
+	// CVE-2024-27316 family): GOAWAY(ENHANCE_YOUR_CALM). Default 128.
+	MaxContinuations int
+
+	// MaxBlockFactor bounds an encoded header block, in MaxHeaderListSize. Up to
+	// there an overlong list is decoded on, for the table's sake, and answered with
+	// 431. Beyond: GOAWAY(ENHANCE_YOUR_CALM). Default 4.
+	MaxBlockFactor int
+
+	// EncoderTableSize bounds the HPACK table for what we send, in octets; the
+	// peer may ask for a smaller one. Default 4096, which is the most.
+	EncoderTableSize uint32
+
+	// ResetBudget bounds the streams that the peer resets (rapid reset,
+	// CVE-2023-44487) and makes us reset (CVE-2025-8671), NoiseBudget the frames
+	// of no use: empty DATA, tiny DATA that nobody reads, PRIORITY, unknown ones
+	// (CVE-2019-9511 to 9518). Beyond: GOAWAY(ENHANCE_YOUR_CALM). Default 1000 at
+	// once and 10 a second.
+	ResetBudget, NoiseBudget Budget
+
+	// MaxAnswers bounds the PING and SETTINGS acknowledgements and the RST_STREAM
+	// of one batch, which grows while the peer sends and does not read
+	// (CVE-2019-9512, 9514, 9515): GOAWAY(ENHANCE_YOUR_CALM). They are 17 octets
+	// at most. Default 10 000. What has left for the transport is the caller's to
+	// bound.
+	MaxAnswers int
+
 	// HeaderTimeout bounds the time from the first octet of a header section, or
 	// of any frame but DATA, to its last: GOAWAY(ENHANCE_YOUR_CALM). Default 10 s.
 	// This and the other timeouts are off if they are negative.
@@ -70,6 +103,12 @@ const (
 	defaultConnWindow           = 1 << 20
 	defaultMaxUnread            = 4 << 20
 
+	defaultMaxUnreadTotal   = 256 << 20
+	defaultMaxContinuations = 128
+	defaultMaxBlockFactor   = 4
+	defaultBurst            = 1000
+	defaultPerSecond        = 10
+	defaultMaxAnswers       = 10_000
 	defaultHeaderTimeout    = 10 * time.Second
 	defaultMinBodyRate      = 240
 	defaultBodyInWindow     = 10 * time.Second
@@ -100,6 +139,16 @@ func (cfg Config) WithDefaults() Config {
 	setDefault(&cfg.MaxStreamWindow, max(defaultMaxStreamWindow, cfg.StreamWindow))
 	setDefault(&cfg.ConnWindow, defaultConnWindow)
 	setDefault(&cfg.MaxUnread, defaultMaxUnread)
+	setDefault(&cfg.MaxUnreadTotal, defaultMaxUnreadTotal)
+	setDefault(&cfg.MaxContinuations, defaultMaxContinuations)
+	setDefault(&cfg.MaxBlockFactor, defaultMaxBlockFactor)
+	setDefault(&cfg.EncoderTableSize, headerTableSize)
+	cfg.EncoderTableSize = min(cfg.EncoderTableSize, headerTableSize)
+	for _, b := range []*Budget{&cfg.ResetBudget, &cfg.NoiseBudget} {
+		setDefault(&b.Burst, defaultBurst)
+		setDefault(&b.PerSecond, defaultPerSecond)
+	}
+	setDefault(&cfg.MaxAnswers, defaultMaxAnswers)
 	setDefault(&cfg.MinBodyRate, defaultMinBodyRate)
 	setTimeout(&cfg.HeaderTimeout, defaultHeaderTimeout)
 	setTimeout(&cfg.BodyInWindow, defaultBodyInWindow)

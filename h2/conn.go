@@ -67,6 +67,7 @@ type Conn struct {
 	life    lifetime
 	time    timing
 	sent    int64 // octets of DATA
+	places  int   // requests whose stream has closed and whose work goes on
 	budget  budgets
 	early   []earlyPriority // PRIORITY_UPDATE for streams not yet open
 	batches uint64          // batches with pieces of sources so far
@@ -98,8 +99,8 @@ func (c *Conn) Init(shared *Shared, handler Handler, recordSize int) {
 		peer: peerSettings{
 			initialWindow:  initialWindow,
 			maxFrameSize:   frames.DefaultMaxFrameSize,
-			headerTable:    headerTableSize,
-			minHeaderTable: headerTableSize,
+			headerTable:    shared.cfg.EncoderTableSize,
+			minHeaderTable: shared.cfg.EncoderTableSize,
 		},
 	}
 	c.time.heard, c.time.looked = shared.Now, shared.Now
@@ -161,6 +162,7 @@ func (c *Conn) Close() {
 func (c *Conn) Abandon() {
 	sh := c.shared
 	c.shared = &Shared{Now: sh.Now, cfg: sh.cfg} // takes what must not go back
+	sh.unread -= c.unread
 	streams, out := c.streams.slots, c.out
 	c.life, c.streams.n, c.out = lifeClosed, 0, nil
 	for _, s := range streams {

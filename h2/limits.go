@@ -13,49 +13,130 @@ type bucket struct {
 	at    time.Duration
 }
 
-const (
-	// burst is how many resets, or useless frames, a peer may cause at once.
-	burst = 1000
-	// perSecond is how many it gets back with time.
-	perSecond = 10
-)
+// A Budget says how much of something a peer may cause: Burst at once, and
+// PerSecond that it gets back with time. Each completed request gives one back.
+type Budget struct {
+	Burst     int32
+	PerSecond int32
+}
 
 // take spends one. It reports false if nothing is left.
-func (b *bucket) take(now time.Duration) bool {
-	if back := int64(now-b.at) * perSecond / int64(time.Second); back > 0 {
-		b.spent = max(0, b.spent-int32(min(back, burst)))
-		b.at += time.Duration(back) * (time.Second / perSecond)
+func (b *bucket) take(now time.Duration, of Budget) bool {
+	if back := int64(now-b.at) * int64(of.PerSecond) / int64(time.Second); back > 0 {
+		b.spent = max(0, b.spent-int32(min(back, int64(of.Burst))))
+		b.at += time.Duration(back) * time.Second / time.Duration(of.PerSecond)
 	}
-	if b.spent >= burst {
+	if b.spent >= of.Burst {
 		return false
 	}
 	b.spent++
 	return true
 }
 
-func (b *bucket) giveBack() {
-	if b.spent > 0 {
-		b.spent--
-	}
-}
+func (b *bucket) giveBack(n int32) { b.spent = max(0, b.spent-n) }
 
 // budgets bound what a peer may make us do for nothing.
 type budgets struct {
 	resets bucket // rapid reset (CVE-2023-44487) and resets it makes us send (CVE-2025-8671)
-	noise  bucket // empty DATA, unknown frames, PRIORITY and WINDOW_UPDATE of no use (CVE-2019-9511 to 9518)
+	noise  bucket // empty and tiny DATA, unknown frames, PRIORITY of no use (CVE-2019-9511 to 9518)
 }
-
-// reset charges a stream reset that the peer sent or made us send.
-func (b *budgets) reset(now time.Duration) bool { return b.resets.take(now) }
-
-// useless charges a frame that did nothing.
-func (b *budgets) useless(now time.Duration) bool { return b.noise.take(now) }
 
 // completed credits a request that was answered in full.
 func (b *budgets) completed() {
-	b.resets.giveBack()
-	b.noise.giveBack()
+	b.resets.giveBack(1)
+	b.noise.giveBack(1)
 }
+
+// cross counts that the peer has run into a limit.
+func (c *Conn) cross(l Limit) { c.shared.Crossed[l]++ }
+
+// chargeReset charges a stream reset that the peer sent or made us send.
+func (c *Conn) chargeReset() error {
+	if c.budget.resets.take(c.shared.Now, c.shared.cfg.ResetBudget) {
+		return nil
+	}
+	c.cross(LimitResets)
+	return errTooManyResets
+}
+
+// recvUseless charges a frame that does nothing for anybody.
+func (c *Conn) recvUseless() error {
+	if c.budget.noise.take(c.shared.Now, c.shared.cfg.NoiseBudget) {
+		return nil
+	}
+	c.cross(LimitNoise)
+	return errTooManyUseless
+}
+
+// tinyFrame is how few octets make a DATA frame a tiny one, as does padding that is
+// more than they are. Such frames are charged like those of no use, and given back
+// when the application has consumed what came on their stream: messages of five
+// octets are honest, however many they are, as long as somebody reads them. What
+// is bounded are those that lie about.
+const tinyFrame = 16
+
+// recvTiny charges a DATA frame of s that carried so little.
+func (c *Conn) recvTiny(s *Stream) error {
+	if err := c.recvUseless(); err != nil {
+		return err
+	}
+	s.tiny++
+	return nil
+}
+
+// answer charges a control frame that the peer makes us queue.
+func (c *Conn) answer() error {
+	o := c.outbox()
+	if o.answers++; o.answers > c.shared.cfg.MaxAnswers {
+		c.cross(LimitAnswers)
+		return errTooManyAnswers
+	}
+	return nil
+}
+
+// headerFlood counts and returns the error for a header block beyond a limit.
+func (c *Conn) headerFlood(l Limit) error {
+	c.cross(l)
+	return errHeaderFlood
+}
+
+// mayOpen reports whether the request that c.block begins may have a stream. If
+// not, that is counted.
+func (c *Conn) mayOpen() bool {
+	cfg := &c.shared.cfg
+	most := int(cfg.MaxConcurrentStreams)
+	switch {
+	case c.streams.n >= most:
+		c.cross(LimitStreams)
+	case c.streams.n+c.places >= most:
+		c.cross(LimitWork)
+	case !c.block.endStream && c.shared.unread >= cfg.MaxUnreadTotal:
+		c.cross(LimitUnread)
+	default:
+		return true
+	}
+	return false
+}
+
+// HoldPlace counts a request against [Config.MaxConcurrentStreams] whose stream is
+// closed, or about to be, because the application goes on working for it:
+// otherwise a peer could start any amount of work by resetting streams.
+func (c *Conn) HoldPlace() { c.places++ }
+
+// FreePlace ends what HoldPlace has begun.
+func (c *Conn) FreePlace() {
+	if c.places--; c.places < 0 {
+		panic("h2: more places freed than were held")
+	}
+}
+
+// ChargeBody counts n octets of request bodies which the application keeps after
+// it has consumed them against [Config.MaxUnreadTotal]; a negative n gives them
+// back.
+func (sh *Shared) ChargeBody(n int) { sh.unread += n }
+
+// BodyRoom returns how many octets of request bodies may still be kept.
+func (sh *Shared) BodyRoom() int { return sh.cfg.MaxUnreadTotal - sh.unread }
 
 var (
 	errTooManyResets = frames.ConnError{
@@ -73,21 +154,6 @@ var (
 )
 
 const (
-	// maxAnswers bounds the PING and SETTINGS acknowledgements and the
-	// RST_STREAM of one batch, which grows while the peer sends and does not
-	// read (CVE-2019-9512, 9514, 9515). They are 17 octets at most. What has
-	// left for the transport is the caller's to bound.
-	maxAnswers = 10_000
-
-	// maxContinuations bounds the CONTINUATION frames of one block
-	// (the CVE-2024-27316 family).
-	maxContinuations = 128
-
-	// maxBlockFactor bounds an encoded block, in header list limits. Up to
-	// there an overlong list is decoded on, for the table's sake, and
-	// answered with 431.
-	maxBlockFactor = 4
-
 	// maxJoinedPriority is how long a Priority field may be for another line
 	// to be joined to it: a block of a thousand references to one in the table
 	// must not copy a thousand times what it has.

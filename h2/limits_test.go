@@ -7,6 +7,14 @@ import (
 	"github.com/h2loop/h2loop/frames"
 )
 
+// The defaults, by short names.
+const (
+	burst            = defaultBurst
+	maxAnswers       = defaultMaxAnswers
+	maxContinuations = defaultMaxContinuations
+	maxBlockFactor   = defaultMaxBlockFactor
+)
+
 // TestSection10_5_RapidReset opens and resets streams (CVE-2023-44487).
 func TestSection10_5_RapidReset(t *testing.T) {
 	tc := newTestConn(t, Config{})
@@ -209,29 +217,30 @@ func TestSection10_5_AnswersOfAllKinds(t *testing.T) {
 
 func TestBucket(t *testing.T) {
 	var b bucket
-	b.giveBack()
+	of := Budget{defaultBurst, defaultPerSecond}
+	b.giveBack(1)
 	if b.spent != 0 {
 		t.Error("more than all was given back")
 	}
 	for range burst {
-		if !b.take(0) {
+		if !b.take(0, of) {
 			t.Fatal("empty too soon")
 		}
 	}
-	if b.take(0) || b.take(99*time.Millisecond) {
+	if b.take(0, of) || b.take(99*time.Millisecond, of) {
 		t.Error("not empty")
 	}
-	if !b.take(100*time.Millisecond) || b.take(199*time.Millisecond) {
+	if !b.take(100*time.Millisecond, of) || b.take(199*time.Millisecond, of) {
 		t.Error("one a tenth of a second")
 	}
-	b.giveBack()
-	if !b.take(199 * time.Millisecond) {
+	b.giveBack(1)
+	if !b.take(199*time.Millisecond, of) {
 		t.Error("what is given back can be taken")
 	}
-	if !b.take(1000*time.Hour) || b.spent != 1 {
+	if !b.take(1000*time.Hour, of) || b.spent != 1 {
 		t.Errorf("%d spent after 1000 hours, want 1", b.spent)
 	}
-	if b.take(0); b.spent != 2 {
+	if b.take(0, of); b.spent != 2 {
 		t.Error("time that goes backwards")
 	}
 }

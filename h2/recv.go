@@ -30,7 +30,7 @@ type recvState struct {
 	carry []byte
 
 	data   frames.DataReader // takes the current DATA frame apart
-	filled bool              // it had octets besides padding
+	filled uint32            // octets it had so far besides padding
 	stream *Stream           // its stream; nil if the payload is discarded
 }
 
@@ -89,10 +89,10 @@ func (c *Conn) recvError(err error) error {
 			// RST_STREAM "MUST NOT be sent for a stream in the "idle" state."
 			// RFC 9113, Section 6.4.
 			err = frames.ConnError{Code: se.Code, Reason: se.Reason, Section: se.Section}
-		case !c.budget.reset(c.shared.Now):
-			err = errTooManyResets
 		default:
-			err = c.answer()
+			if err = c.chargeReset(); err == nil {
+				err = c.answer()
+			}
 		}
 		if err == nil {
 			c.resetStream(se.StreamID, se.Code, se)
@@ -231,21 +231,4 @@ func (c *Conn) recvFrame(h frames.Header, payload []byte) error {
 	default:
 		return nil
 	}
-}
-
-// answer charges a control frame that the peer makes us queue.
-func (c *Conn) answer() error {
-	o := c.outbox()
-	if o.answers++; o.answers > maxAnswers {
-		return errTooManyAnswers
-	}
-	return nil
-}
-
-// recvUseless charges a frame that does nothing for anybody.
-func (c *Conn) recvUseless() error {
-	if !c.budget.useless(c.shared.Now) {
-		return errTooManyUseless
-	}
-	return nil
 }

@@ -61,7 +61,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 	}
 	switch s.ID {
 	case frames.SettingHeaderTableSize:
-		c.peer.headerTable = min(s.Value, headerTableSize)
+		c.peer.headerTable = min(s.Value, c.shared.cfg.EncoderTableSize)
 		c.peer.minHeaderTable = min(c.peer.minHeaderTable, c.peer.headerTable)
 		if c.codec != nil {
 			c.codec.enc.SetMaxDynamicTableSize(c.peer.headerTable)
@@ -179,8 +179,8 @@ func (c *Conn) recvRSTStream(h frames.Header, payload []byte) error {
 	if s == nil {
 		return c.recvUseless() // it crossed our END_STREAM or RST_STREAM
 	}
-	if !c.budget.reset(c.shared.Now) {
-		return errTooManyResets
+	if err := c.chargeReset(); err != nil {
+		return err
 	}
 	c.closed.addEnded(s.id)
 	c.closeStream(s, ErrPeerReset)

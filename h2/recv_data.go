@@ -16,7 +16,7 @@ func (c *Conn) startData(h frames.Header) error {
 	if !c.recvWindow.take(h.Length) {
 		return frames.ConnError{Code: frames.ErrCodeFlowControl, Reason: "DATA beyond the connection window", Section: "6.9.1"}
 	}
-	r.phase, r.filled = phaseData, false
+	r.phase, r.filled = phaseData, 0
 	s, err := c.streamForData(h)
 	r.stream = s
 	if h.Length > 0 {
@@ -60,14 +60,12 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 		return n, err
 	}
 	s := r.stream
-	r.filled = r.filled || len(data) > 0
+	r.filled += uint32(len(data))
 	done := r.data.Done()
 	if done {
 		r.phase, r.stream = phaseHeader, nil
-		if !r.filled && !r.data.EndStream() {
-			if err := c.recvUseless(); err != nil {
-				return n, err
-			}
+		if err := c.chargeData(s); err != nil {
+			return n, err
 		}
 	}
 	if s == nil {
@@ -79,6 +77,22 @@ func (c *Conn) recvDataOctets(b []byte) (int, error) {
 		c.creditStream(s, padding)
 	}
 	return n, c.recvBody(s, data, done && r.data.EndStream())
+}
+
+// chargeData charges the DATA frame that is now whole if it has brought little. A
+// frame that ends its stream may be as small as it likes.
+func (c *Conn) chargeData(s *Stream) error {
+	r := &c.recv
+	switch {
+	case r.data.EndStream():
+		return nil
+	case r.filled == 0:
+		return c.recvUseless()
+	case s != nil && (r.filled < tinyFrame || r.filled < r.frame.Length/2):
+		return c.recvTiny(s)
+	default:
+		return nil
+	}
 }
 
 // recvBody hands octets of the body of s to the application. What does not fit
@@ -100,7 +114,9 @@ func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
 	s.received += int64(len(p))
 	// Connection credit returns on receipt, so that one slow application
 	// does not stop the other streams, up to a bound.
-	if c.unread += len(p); c.unread <= c.shared.cfg.MaxUnread {
+	c.unread += len(p)
+	c.shared.unread += len(p)
+	if c.unread <= c.shared.cfg.MaxUnread && c.shared.unread <= c.shared.cfg.MaxUnreadTotal {
 		c.creditConn(len(p))
 	} else {
 		c.held += len(p)
@@ -160,6 +176,11 @@ func (c *Conn) Consume(s *Stream, n int) {
 func (c *Conn) releaseUnread(s *Stream, n int) {
 	s.unread -= n
 	c.unread -= n
+	c.shared.unread -= n
+	if s.unread == 0 && s.tiny > 0 {
+		c.budget.noise.giveBack(s.tiny)
+		s.tiny = 0
+	}
 	if k := min(c.held, n); k > 0 {
 		c.held -= k
 		c.creditConn(k)

@@ -72,7 +72,7 @@ func (c *Conn) openBlock() error {
 			return nil
 		}
 		c.maxID = b.id
-		if uint32(c.streams.n) >= c.shared.cfg.MaxConcurrentStreams {
+		if !c.mayOpen() {
 			b.kind = blockRefused
 			return nil
 		}
@@ -121,8 +121,8 @@ func (c *Conn) recvContinuation(h frames.Header, payload []byte) error {
 	if !b.active {
 		return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "CONTINUATION without HEADERS", Section: "6.10"}
 	}
-	if b.frames++; b.frames > maxContinuations {
-		return errHeaderFlood
+	if b.frames++; b.frames > c.shared.cfg.MaxContinuations {
+		return c.headerFlood(LimitContinuations)
 	}
 	return c.recvFragment(f.Fragment, f.EndHeaders)
 }
@@ -131,8 +131,8 @@ func (c *Conn) recvContinuation(h frames.Header, payload []byte) error {
 func (c *Conn) recvFragment(p []byte, end bool) error {
 	b := &c.block
 	b.active = !end
-	if b.encoded += len(p); b.encoded > maxBlockFactor*int(c.shared.cfg.MaxHeaderListSize) {
-		return errHeaderFlood
+	if b.encoded += len(p); b.encoded > c.shared.cfg.MaxBlockFactor*int(c.shared.cfg.MaxHeaderListSize) {
+		return c.headerFlood(LimitHeaderBlock)
 	}
 	_, err := c.codec.dec.Write(p)
 	if err == nil && end {
@@ -140,7 +140,7 @@ func (c *Conn) recvFragment(p []byte, end bool) error {
 	}
 	if err != nil {
 		if errors.Is(err, hpack.ErrStringLength) {
-			return errHeaderFlood
+			return c.headerFlood(LimitHeaderBlock)
 		}
 		return frames.ConnError{Code: frames.ErrCodeCompression, Reason: err.Error(), Section: "4.3"}
 	}
@@ -219,6 +219,7 @@ func (c *Conn) recvRequest(s *Stream) error {
 // refuseHeaderList answers a header list over the limit with 431 (RFC 6585,
 // Section 5) on behalf of the application, which never sees the request.
 func (c *Conn) refuseHeaderList(s *Stream) {
+	c.cross(LimitHeaderList)
 	s.Request.ContentLength = -1 // whatever the fields said, the body is thrown away
 	_ = c.WriteHeaders(s, 431, []Field{{Name: "content-length", Value: "0"}}, true)
 }
@@ -230,6 +231,7 @@ func (c *Conn) recvTrailers(s *Stream) error {
 	case b.err != nil:
 		return b.err
 	case b.list.tooLong:
+		c.cross(LimitHeaderList)
 		return frames.StreamError{StreamID: s.id, Code: frames.ErrCodeEnhanceYourCalm, Reason: "trailers above the header list limit", Section: "10.5.1"}
 	case b.list.fault != "":
 		return malformed(s.id, b.list.fault, b.list.section)

@@ -18,6 +18,7 @@ type Shared struct {
 	Crossed [NumLimits]uint64
 
 	cfg       Config
+	unread    int // octets of request bodies that are kept
 	streams   []*Stream
 	outboxes  []*outbox
 	carries   [][]byte

@@ -46,6 +46,7 @@ type Stream struct {
 	sendWindow sendWindow
 	recvWindow recvWindow
 	unread     int   // octets handed to the application and not consumed
+	tiny       int32 // frames in which they came, if those were tiny
 	received   int64 // octets of body so far, for content-length
 	sent       int64 // octets of DATA
 	timing     *bodyTiming

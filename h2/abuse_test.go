@@ -1,0 +1,324 @@
+package h2
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/h2loop/h2loop/frames"
+)
+
+// TestLimits crosses each limit that ends the connection: one less is served, one
+// more is GOAWAY(ENHANCE_YOUR_CALM), and is counted under its name.
+func TestLimits(t *testing.T) {
+	const n = 20
+	few := Budget{Burst: n, PerSecond: 1}
+	bigBlock := func(tc *testConn, size int) []byte {
+		return []byte(strings.Repeat("\x00\x01a\x01b", size/5)) // literals, five octets each
+	}
+	for _, tt := range []struct {
+		name  string
+		limit Limit
+		cfg   Config
+		prep  func(tc *testConn)
+		abuse func(tc *testConn, i int) []byte // n of which are allowed
+	}{
+		{
+			name: "rapid reset", limit: LimitResets, cfg: Config{ResetBudget: few},
+			abuse: func(tc *testConn, i int) []byte {
+				id := frames.StreamID(2*i + 1)
+				return append(tc.get(id), rst(id, frames.ErrCodeCancel)...)
+			},
+		},
+		{
+			name: "made to reset", limit: LimitResets, cfg: Config{ResetBudget: few},
+			abuse: func(tc *testConn, i int) []byte {
+				id := frames.StreamID(2*i + 1)
+				return append(tc.get(id), windowUpdate(id, 0)...)
+			},
+		},
+		{
+			name: "streams beyond the limit", limit: LimitResets, cfg: Config{ResetBudget: few, MaxConcurrentStreams: 1},
+			prep:  func(tc *testConn) { tc.recv(tc.post(1)) },
+			abuse: func(tc *testConn, i int) []byte { return tc.get(frames.StreamID(2*i + 3)) },
+		},
+		{
+			name: "PING", limit: LimitAnswers, cfg: Config{MaxAnswers: n},
+			abuse: func(*testConn, int) []byte { return ping("12345678") },
+		},
+		{
+			name: "SETTINGS", limit: LimitAnswers, cfg: Config{MaxAnswers: n},
+			abuse: func(*testConn, int) []byte { return settings() },
+		},
+		{
+			name: "unknown frames", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			abuse: func(*testConn, int) []byte { return frame(0x42, 0, 0, "x") },
+		},
+		{
+			name: "PRIORITY", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			abuse: func(*testConn, int) []byte { return frame(frames.TypePriority, 0, 1, "\x00\x00\x00\x00\x00") },
+		},
+		{
+			name: "empty DATA", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.recv(tc.post(1)) },
+			abuse: func(*testConn, int) []byte { return data(1, "") },
+		},
+		{
+			name: "DATA of padding", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.recv(tc.post(1)) },
+			abuse: func(*testConn, int) []byte { return padded(1, "", 200, false) },
+		},
+		{
+			name: "tiny DATA that nobody reads", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.app.hold = true; tc.recv(tc.post(1)) },
+			abuse: func(*testConn, int) []byte { return data(1, "tiny") },
+		},
+		{
+			name: "mostly padding that nobody reads", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.app.hold = true; tc.recv(tc.post(1)) },
+			abuse: func(*testConn, int) []byte { return padded(1, strings.Repeat("x", 100), 200, false) },
+		},
+		{
+			name: "CONTINUATION", limit: LimitContinuations, cfg: Config{MaxContinuations: n},
+			prep: func(tc *testConn) {
+				tc.recv(frames.AppendHeaders(nil, frames.Headers{StreamID: 1, Fragment: tc.block(":method: GET")}))
+			},
+			abuse: func(*testConn, int) []byte { return frames.AppendContinuation(nil, frames.Continuation{StreamID: 1}) },
+		},
+		{
+			name: "header block", limit: LimitHeaderBlock, cfg: Config{MaxHeaderListSize: 5 * n, MaxBlockFactor: 10},
+			prep: func(tc *testConn) {
+				tc.recv(frames.AppendHeaders(nil, frames.Headers{StreamID: 1}))
+			},
+			abuse: func(tc *testConn, _ int) []byte {
+				return frames.AppendContinuation(nil, frames.Continuation{StreamID: 1, Fragment: bigBlock(tc, 50)})
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tc := newTestConn(t, tt.cfg)
+			tc.whole = true
+			if tt.prep != nil {
+				tt.prep(tc)
+			}
+			for i := range n {
+				tc.recv(tt.abuse(tc, i))
+			}
+			if tc.err != nil {
+				t.Fatalf("below the limit: %v", tc.err)
+			}
+			tc.wantCrossed(tt.limit, 0)
+			tc.lines = nil
+			tc.recv(tt.abuse(tc, n))
+			tc.turn()
+			if last := tc.lines[len(tc.lines)-1]; !strings.HasPrefix(last, "GOAWAY") || !strings.Contains(last, "ENHANCE_YOUR_CALM") {
+				t.Errorf("the peer sees %q", last)
+			}
+			tc.wantCrossed(tt.limit, 1)
+			tc.errSeen = true
+		})
+	}
+}
+
+// TestHeaderListCounted counts lists that are answered with 431.
+func TestHeaderListCounted(t *testing.T) {
+	tc := newTestConn(t, Config{MaxHeaderListSize: 1000})
+	tc.recv(tc.get(1, "x: "+strings.Repeat("y", 900)))
+	tc.turn()
+	if got := strings.Join(tc.lines, " "); !strings.Contains(got, ":status=431") {
+		t.Errorf("the peer sees %q", got)
+	}
+	tc.lines = nil
+	tc.wantCrossed(LimitHeaderList, 1)
+}
+
+// TestPlaces has requests whose work goes on after their streams: they count.
+func TestPlaces(t *testing.T) {
+	tc := newTestConn(t, Config{MaxConcurrentStreams: 3})
+	tc.app.closed = func(*Stream, error) { tc.c.HoldPlace() }
+	for id := frames.StreamID(1); id <= 5; id += 2 {
+		tc.recv(tc.get(id), rst(id, frames.ErrCodeCancel))
+	}
+	tc.wantIdle("three are at work")
+	tc.recv(tc.get(7))
+	tc.wantReset("there is no place for a fourth", 7, frames.ErrCodeRefusedStream)
+	tc.wantCrossed(LimitWork, 1)
+	tc.c.FreePlace()
+	tc.app.closed = nil
+	tc.recv(tc.get(9))
+	tc.wantIdle("now there is")
+	tc.recv(tc.get(11))
+	tc.wantReset("and no other", 11, frames.ErrCodeRefusedStream)
+	tc.wantCrossed(LimitWork, 2)
+	tc.c.FreePlace()
+	tc.c.FreePlace()
+	mustPanic(t, "h2: more places freed than were held", tc.c.FreePlace)
+}
+
+// TestUnreadTotal uses up the budget for request bodies with one connection, and
+// with octets that the application keeps: others get less, and it back.
+func TestUnreadTotal(t *testing.T) {
+	sh := NewShared(Config{MaxUnreadTotal: 100_000, ConnWindow: 65535, StreamWindow: 65535, MaxStreamWindow: 65535})
+	a, b := connOn(t, sh, 0), connOn(t, sh, 0)
+	a.whole, b.whole = true, true
+	a.greet()
+	b.greet()
+	b.recv(b.post(1))
+	a.app.hold = true
+	a.recv(a.post(1))
+	sh.ChargeBody(70_000)
+	a.recv(data(1, strings.Repeat("x", 16384)), data(1, strings.Repeat("x", 16384)))
+	if room := sh.BodyRoom(); room >= 0 {
+		t.Errorf("room for %d octets", room)
+	}
+	a.lines, b.lines = nil, nil
+	b.recv(b.post(3), b.get(5))
+	b.wantReset("no body may begin", 3, frames.ErrCodeRefusedStream)
+	b.wantCrossed(LimitUnread, 1)
+	// What has begun goes on as long as somebody reads it.
+	for range 20 {
+		b.recv(data(1, strings.Repeat("x", 16384)))
+		b.turn()
+	}
+	b.lines = nil
+	// And what nobody reads, not: its credit comes back when somebody does.
+	a.recv(data(1, strings.Repeat("x", 16384)))
+	a.wantIdle("credit is held back")
+	sh.ChargeBody(-70_000)
+	a.c.Consume(a.stream(1), 3*16384)
+	a.turn()
+	if got := strings.Join(a.lines, ", "); !strings.Contains(got, "WINDOW_UPDATE 0") || !strings.Contains(got, "WINDOW_UPDATE 1") {
+		t.Errorf("credit that comes back: %q", got)
+	}
+	a.lines = nil
+	b.recv(b.post(7))
+	b.wantIdle("bodies may begin again")
+	b.recv(data(7, "rest"))
+	b.app.hold = true
+	b.recv(data(7, "rest"))
+	a.c.Close()
+	b.c.Close()
+	if room := sh.BodyRoom(); room != 100_000 {
+		t.Errorf("room for %d octets when all is over", room)
+	}
+}
+
+// TestEncoderTableSize keeps the table that we encode with small, and says so.
+func TestEncoderTableSize(t *testing.T) {
+	for size, want := range map[uint32]string{0: "", 100: "3f45", 5000: ""} {
+		tc := newTestConn(t, Config{EncoderTableSize: size})
+		tc.answer("x")
+		tc.recv(tc.get(1))
+		tc.c.Fill()
+		block := fmt.Sprintf("%x", tc.c.Pending()[0][frames.HeaderLen:])
+		if !strings.HasPrefix(block, want) || want == "" && strings.HasPrefix(block, "3f") {
+			t.Errorf("%d octets: the block is %s", size, block)
+		}
+		tc.drain() // the peer decodes it
+	}
+}
+
+// TestHonestClients are busy, in the ways of browsers, proxies and gRPC, with time
+// that is passed in. None of them is cut.
+func TestHonestClients(t *testing.T) {
+	for name, play := range map[string]func(tc *testConn, id func() frames.StreamID){
+		"a browser that cancels thousands of images": func(tc *testConn, id func() frames.StreamID) {
+			for range 5000 {
+				i := id()
+				tc.recv(tc.get(i), rst(i, frames.ErrCodeCancel))
+				tc.recv(tc.get(id()))
+				tc.sh.Now += 20 * time.Millisecond
+			}
+		},
+		"a hundred cancels at once, every ten seconds": func(tc *testConn, id func() frames.StreamID) {
+			tc.app.request = nil
+			for range 360 {
+				for range 100 {
+					i := id()
+					tc.recv(tc.get(i), rst(i, frames.ErrCodeCancel))
+				}
+				tc.app.events = nil
+				tc.sh.Now += 10 * second
+			}
+		},
+		"gRPC messages of five octets": func(tc *testConn, id func() frames.StreamID) {
+			tc.app.request = nil
+			i := id()
+			tc.recv(tc.post(i, "content-type: application/grpc"))
+			s := tc.stream(i)
+			mustDo(tc.t, tc.c.WriteHeaders(s, 200, nil, false))
+			for n := range 100_000 {
+				tc.recv(data(i, "\x00\x00\x00\x00\x00"))
+				if n%1000 == 0 {
+					mustDo(tc.t, tc.c.Write(s, []byte("\x00\x00\x00\x00\x00"), false))
+					tc.turn()
+					tc.app.events, tc.lines = nil, nil
+				}
+			}
+		},
+		"an upload in chunks of up to 16 octets": func(tc *testConn, id func() frames.StreamID) {
+			i := id()
+			tc.app.request = nil
+			tc.recv(tc.post(i))
+			for n := range 20_000 {
+				tc.recv(data(i, "0123456789abcdef"[:1+n%16]))
+				if n%1000 == 0 {
+					tc.turn()
+					tc.app.events, tc.lines = nil, nil
+				}
+			}
+		},
+		"a proxy that grants every 4 KiB": func(tc *testConn, id func() frames.StreamID) {
+			i := id()
+			tc.recv(tc.get(i))
+			for range 100_000 {
+				tc.recv(windowUpdate(i, 4096), windowUpdate(0, 4096))
+				tc.recv(windowUpdate(0, 1))
+				if tc.c.sendWindow > 1<<30 {
+					break
+				}
+			}
+		},
+		"PING every second for a day": func(tc *testConn, _ func() frames.StreamID) {
+			for range 24 * 3600 {
+				tc.recv(ping("12345678"))
+				tc.turn()
+				tc.lines = nil
+				tc.sh.Now += second
+			}
+		},
+		"PRIORITY_UPDATE for thousands of streams": func(tc *testConn, id func() frames.StreamID) {
+			for range 5000 {
+				i := id()
+				tc.recv(tc.get(i), priorityUpdate(i, "u=2"))
+				tc.turn()
+				tc.app.events, tc.lines = nil, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc := newTestConn(t, Config{})
+			tc.whole = true
+			tc.answer("x")
+			next := frames.StreamID(1)
+			play(tc, func() frames.StreamID {
+				next += 2
+				if next%64 == 1 {
+					tc.turn()
+					tc.app.events, tc.lines = nil, nil
+				}
+				return next - 2
+			})
+			if tc.err != nil {
+				t.Fatalf("cut: %v", tc.err)
+			}
+			tc.drain()
+			for l, n := range tc.sh.Crossed {
+				if n != 0 {
+					t.Errorf("%s crossed %d times", Limit(l), n)
+				}
+			}
+		})
+	}
+}
