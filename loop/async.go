@@ -3,6 +3,11 @@ package loop
 // An Async is a handle on an exchange that outlives the callback. It may be
 // used from any goroutine, at any time: once the exchange is over, its methods
 // return ErrClosed.
+//
+// If the client gives an exchange up that is not answered, the work for it may go
+// on, and it keeps its place among the concurrent requests of its connection until
+// one of the methods has told that it is over: else a client could start any
+// amount of work by resetting streams.
 type Async struct {
 	loop       *eventLoop
 	x          *Exchange
@@ -20,7 +25,18 @@ func (x *Exchange) Async() Async {
 }
 
 // Done reports whether the exchange is over.
-func (a Async) Done() bool { return a.x == nil || a.x.generation.Load() != a.generation }
+func (a Async) Done() bool {
+	if a.x == nil {
+		return true
+	}
+	if a.x.generation.Load() == a.generation {
+		return false
+	}
+	if x := a.x; x.owed.CompareAndSwap(a.generation+1, 0) {
+		_ = a.loop.post(x.learned)
+	}
+	return true
+}
 
 // Do calls f on the exchange's loop and returns at once. If the exchange is
 // over by then, f is called with nil, so that it may give back what it holds.

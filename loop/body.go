@@ -19,6 +19,7 @@ type bodyReader struct {
 	each  BodyFunc
 	whole func(x *Exchange, body []byte)
 	buf   []byte
+	kept  int // octets of buf that are charged to the budget of all bodies
 	limit int
 	begun bool // octets have come
 	ended bool
@@ -119,11 +120,25 @@ func (x *Exchange) expectsContinue() bool {
 
 func (x *Exchange) refuseBody() {
 	x.conn.loop.cross(limitBody)
-	x.body = bodyReader{}
+	x.giveUpBody(413, "Content Too Large")
+}
+
+// giveUpBody answers a request whose body is not taken.
+func (x *Exchange) giveUpBody(status int, why string) {
+	x.endBody()
 	if !x.answered {
 		x.dropFields() // which were for another answer
-		_ = x.sendError(413, "Content Too Large")
+		if status == 503 {
+			_ = x.SetHeader("retry-after", "10")
+		}
+		_ = x.sendError(status, why)
 	}
+}
+
+// endBody throws away what is there of the body.
+func (x *Exchange) endBody() {
+	x.conn.loop.shared.ChargeBody(-x.body.kept)
+	x.body = bodyReader{}
 }
 
 // onBody takes a piece of the body from the stream.
@@ -151,6 +166,14 @@ func (x *Exchange) gather(p []byte, end bool) {
 	if end && len(b.buf) == 0 {
 		b.buf = p // arrived in one piece: no copy
 	} else {
+		sh := x.conn.loop.shared
+		if sh.BodyRoom() < len(p) {
+			x.conn.loop.cross(limitBodies)
+			x.giveUpBody(503, "Service Unavailable")
+			return
+		}
+		sh.ChargeBody(len(p))
+		b.kept += len(p)
 		b.buf = append(b.buf, p...)
 	}
 	if !end {

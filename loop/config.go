@@ -49,7 +49,8 @@ type Config struct {
 	// whole process, so that of the last server made wins.
 	Logger *zerolog.Logger
 
-	// HTTP2 holds the limits of the protocol.
+	// HTTP2 holds the limits and timeouts of the protocol. The budget for unread
+	// bodies, MaxUnreadTotal, is that of the process; each loop has its share.
 	HTTP2 h2.Config
 
 	// HandshakeTimeout bounds the time from accept until the TLS handshake is

@@ -75,9 +75,11 @@ type eventLoop struct {
 
 // newEventLoop starts a reactor with one loop, and its doorbell.
 func newEventLoop(srv *Server) (*eventLoop, error) {
+	cfg := srv.cfg.HTTP2
+	cfg.MaxUnreadTotal = max(cfg.MaxUnreadTotal/srv.cfg.Loops, 1)
 	l := &eventLoop{
 		srv:     srv,
-		shared:  h2.NewShared(srv.cfg.HTTP2),
+		shared:  h2.NewShared(cfg),
 		records: tlsbridge.NewBuffers(),
 	}
 	l.examineEvery = l.shared.TickEvery()

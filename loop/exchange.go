@@ -37,6 +37,12 @@ type Exchange struct {
 	async    bool
 	body     bodyReader
 
+	// abandoned: the stream is gone, and who holds an Async has not learned of
+	// it, so that work may go on for it. It keeps its place among the requests of
+	// its connection. owed is then the generation, until somebody has.
+	abandoned bool
+	owed      atomic.Uint64
+
 	// generation tells an Async whether this is still the exchange it was
 	// made for: it grows when the exchange is over.
 	generation atomic.Uint64
@@ -71,7 +77,6 @@ func (l *exchangeList) put(x *Exchange) {
 	x.match.Reset()
 	x.conn, x.path, x.query = nil, "", ""
 	x.answered, x.async = false, false
-	x.body = bodyReader{}
 	l.free = append(l.free, x)
 }
 
@@ -175,15 +180,46 @@ func (x *Exchange) onPanic(v any) {
 }
 
 // onClosed is called when the stream is gone.
-func (x *Exchange) onClosed(error) {
+func (x *Exchange) onClosed(err error) {
 	x.stream = nil
-	x.generation.Add(1)
+	g := x.generation.Add(1)
+	if x.async && !x.answered && isPeers(err) {
+		x.abandoned = true
+		x.owed.Store(g)
+		x.conn.h2.HoldPlace()
+	}
+	if x.calls == 0 {
+		x.recycle()
+	}
+}
+
+// isPeers reports whether err has ended a stream, and not its connection, against
+// the application's will.
+func isPeers(err error) bool {
+	if errors.Is(err, h2.ErrPeerReset) || errors.Is(err, h2.ErrTimeout) {
+		return true
+	}
+	_, ok := errors.AsType[frames.StreamError](err)
+	return ok
+}
+
+// learned ends the work for an abandoned exchange: who did it knows that it is
+// over.
+func (x *Exchange) learned() {
+	x.abandoned = false
+	if x.conn.wire.isOpen() {
+		x.conn.h2.FreePlace()
+	}
 	if x.calls == 0 {
 		x.recycle()
 	}
 }
 
 func (x *Exchange) recycle() {
+	if x.abandoned {
+		return
+	}
+	x.endBody()
 	if !x.conn.broken {
 		x.conn.loop.free.put(x)
 	}
