@@ -222,7 +222,8 @@ func TestHTTP2Config(t *testing.T) {
 	cfg.HTTP2.MaxConcurrentStreams = 7
 	cfg.HTTP2.StreamWindow = 100_000
 	cfg.HTTP2.MaxHeaderListSize = 5000
-	ts := newServer(t, cfg, func(srv *loop.Server) { srv.Handle("/", func(x *loop.Exchange) { x.Async() }) })
+	handles := make(chan loop.Async, 10)
+	ts := newServer(t, cfg, func(srv *loop.Server) { srv.Handle("/", func(x *loop.Exchange) { handles <- x.Async() }) })
 	p := ts.open(cleartext)
 	for _, tt := range []struct{ id, want uint32 }{{3, 7}, {4, 100_000}, {6, 5000}, {9, 1}} {
 		for id, got := range p.settings {
@@ -240,6 +241,10 @@ func TestHTTP2Config(t *testing.T) {
 	refused := p.answer(p.get("/"))
 	refused.wantReset(t, 7) // REFUSED_STREAM; RFC 9113, Section 5.1.2
 	p.cancel(1)
+	p.ping()
+	if !wait(t, "the first request", handles).Done() { // and so its place is free
+		t.Error("the first request goes on")
+	}
 	again := p.get("/")
 	p.ping()
 	if p.streams[again].done() {

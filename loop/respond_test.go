@@ -325,6 +325,7 @@ func TestAnsweredTwice(t *testing.T) {
 // leave a trace in the request that uses its memory next.
 func TestDeadExchange(t *testing.T) {
 	var dead *loop.Exchange // for the loop only
+	holding := make(chan loop.Async, 2)
 	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
 		srv.Handle("/reset", func(x *loop.Exchange) {
 			if err := x.Reset(frames.ErrCodeCancel); err != nil {
@@ -332,7 +333,7 @@ func TestDeadExchange(t *testing.T) {
 			}
 			checkDead(t, x) // over, and still in its callback
 		})
-		srv.Handle("/hold", func(x *loop.Exchange) { x.Async() })
+		srv.Handle("/hold", func(x *loop.Exchange) { holding <- x.Async() })
 		srv.Handle("/dies", func(x *loop.Exchange) {
 			dead = x
 			_ = x.SendString(200, "done")
@@ -357,6 +358,10 @@ func TestDeadExchange(t *testing.T) {
 	held := p.get("/hold")
 	p.fetch("/dies").want(t, "200", "done")
 	p.cancel(held) // is the first to be used again
+	p.ping()
+	if !wait(t, "the one that holds", holding).Done() {
+		t.Error("it goes on")
+	}
 	p.fetch("/check").want(t, "200", "")
 	p.get("/hold")
 	a := p.fetch("/again")
