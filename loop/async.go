@@ -26,17 +26,20 @@ func (x *Exchange) Async() Async {
 
 // Done reports whether the exchange is over.
 func (a Async) Done() bool {
-	if a.x == nil {
-		return true
-	}
-	if a.x.generation.Load() == a.generation {
+	if !a.isOver() {
 		return false
 	}
-	if x := a.x; x.owed.CompareAndSwap(a.generation+1, 0) {
-		_ = a.loop.post(x.learned)
+	if a.learns() {
+		_ = a.loop.post(a.x.learned)
 	}
 	return true
 }
+
+func (a Async) isOver() bool { return a.x == nil || a.x.generation.Load() != a.generation }
+
+// learns reports whether it is now that the application learns that an abandoned
+// exchange is over.
+func (a Async) learns() bool { return a.x != nil && a.x.owed.CompareAndSwap(a.generation+1, 0) }
 
 // Do calls f on the exchange's loop and returns at once. If the exchange is
 // over by then, f is called with nil, so that it may give back what it holds.
@@ -47,7 +50,10 @@ func (a Async) Do(f func(x *Exchange)) error {
 	}
 	call := a.loop.srv.handler(f)
 	return a.loop.post(func() {
-		if a.Done() {
+		if a.isOver() {
+			if a.learns() {
+				a.x.learned()
+			}
 			a.loop.callInVain(call)
 			return
 		}

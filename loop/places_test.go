@@ -37,7 +37,7 @@ func TestWorkKeepsItsPlace(t *testing.T) {
 			for range 3 { // no matter how often
 				learn(working[0])
 			}
-			p.ping()
+			settle(t, working[0])
 			p.fetch("/").want(t, "200", "hello")
 			// Only one place is free.
 			id := p.get("/work")
@@ -50,6 +50,16 @@ func TestWorkKeepsItsPlace(t *testing.T) {
 			ts.open(cleartext).fetch("/").want(t, "200", "hello")
 		})
 	}
+}
+
+// settle waits for the loop to have done what it was asked to so far.
+func settle(t *testing.T, a loop.Async) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := a.Do(func(*loop.Exchange) { close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the loop", done)
 }
 
 // TestAnsweredWorkHasNoPlace resets requests that the application itself has

@@ -359,9 +359,7 @@ func TestDeadExchange(t *testing.T) {
 	p.fetch("/dies").want(t, "200", "done")
 	p.cancel(held) // is the first to be used again
 	p.ping()
-	if !wait(t, "the one that holds", holding).Done() {
-		t.Error("it goes on")
-	}
+	settle(t, wait(t, "the one that holds", holding))
 	p.fetch("/check").want(t, "200", "")
 	p.get("/hold")
 	a := p.fetch("/again")
