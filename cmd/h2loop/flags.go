@@ -8,55 +8,79 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 )
 
-const usage = `h2loop - an event-loop HTTP/2 server
+const usage = `NAME
+  h2loop - an event-loop HTTP/2 server
 
-Usage:
+SYNOPSIS
   h2loop [flags] [DIR]
 
-Without DIR, h2loop serves a page about itself. With DIR, it serves the files
-in that directory: index.html for a path that ends in a slash, ranges and
-conditional requests, never a name that begins with a dot, nothing outside DIR.
+DESCRIPTION
+  Without DIR, h2loop serves a page about itself and a few routes to try.
 
-Flags:
-  --listen ADDR             where to serve HTTP/2 over TLS; "" for nowhere
-                            (default :8443)
-  --listen-cleartext ADDR   where to serve HTTP/2 in cleartext, to clients that
-                            know that they find it; "" for nowhere
-                            (default :8080)
-  --cert FILE               certificate chain for TLS, in PEM; without it, one
-                            for development is made in memory
-  --key FILE                private key of that certificate, in PEM
-  --loops N                 number of event loops; 0 for one per CPU that the
-                            process may use (default 0)
-  --bench                   also serve /bench/hello, /bench/1k, /bench/64k,
-                            /bench/10m, /bench/204 and, for POST, /bench/upload
-  --log-level LEVEL         debug, info, warn or error (default info)
-  --version                 print the version and exit
-  --help                    print this text and exit
+  With DIR, it serves the files in that directory: index.html for a path that
+  ends in a slash, ranges and conditional requests; never a name that begins
+  with a dot, and nothing outside DIR, wherever symbolic links point.
 
-ADDR is host:port, :port for all addresses, or unix:PATH for a unix socket.
---listen and --listen-cleartext may be given several times.
+FLAGS
+ Where to serve
+  --listen ADDR            HTTP/2 over TLS; "" for nowhere (default :8443)
+  --listen-cleartext ADDR  HTTP/2 in cleartext, for clients that know that they
+                           find it there; "" for nowhere (default :8080)
 
-Examples:
-  h2loop                                     look at https://localhost:8443/
-  h2loop public                              serve the directory public
-  h2loop --cert cert.pem --key key.pem public
+  ADDR is host:port, :port for all addresses, or unix:PATH for a unix socket.
+  Both flags may be given several times.
+
+ TLS
+  --cert FILE              certificate chain, in PEM; without it a certificate
+                           for development is made in memory
+  --key FILE               private key of that certificate, in PEM
+
+ Running
+  --loops N                event loops; 0 for one per CPU that the process may
+                           use (default 0)
+  --drain-timeout TIME     how long open requests may take to end once a signal
+                           has come, as 30s or 2m (default 30s)
+  --bench                  also serve /bench/hello, /bench/1k, /bench/64k,
+                           /bench/10m, /bench/204 and, for POST, /bench/upload
+
+ Telling
+  --log-level LEVEL        debug, info, warn or error (default info)
+  --log-format FORMAT      text, json, or auto: text on a terminal and JSON
+                           elsewhere (default auto)
+  --version                print version, commit and platform, and exit
+  --help                   print this text, and exit
+
+SIGNALS
+  SIGTERM, SIGINT  close the listeners, let the requests that are being served
+                   end within --drain-timeout, and exit; a second one ends the
+                   process at once, with status 1
+  SIGHUP           read the files of --cert and --key anew; connections go on,
+                   and if the new ones are of no use, the old ones stay
+
+ENVIRONMENT
+  NO_COLOR         if it is not empty, log lines have no colours
+  GOMAXPROCS       how many CPUs to use
+
+EXIT STATUS
+  0  ended by a signal, also if the time to drain was over
+  1  could not start, failed, or was ended by a second signal
+
+EXAMPLES
+  h2loop
+      then look at https://localhost:8443/
+  h2loop public
+      serve the directory public
+  h2loop --cert cert.pem --key key.pem --listen :443 public
+      serve it to the world
   h2loop --listen '' --listen-cleartext unix:/run/h2loop.sock public
-  h2loop --bench --loops 1
-
-  curl -k https://localhost:8443/
-  curl --http2-prior-knowledge http://localhost:8080/
-
-Signals:
-  SIGTERM, SIGINT   take no new connections, let the requests that are being
-                    served end for up to 30 s, then exit with status 0; the
-                    second such signal ends the process at once, with status 1
-
-Exit status: 0 after a signal; 1 if the server could not start, or failed.
+      serve it behind a proxy
+  curl -k https://localhost:8443/hello
+  curl --http2-prior-knowledge http://localhost:8080/hello
 `
 
 // options are what the command line says.
@@ -69,6 +93,9 @@ type options struct {
 	bench     bool
 	version   bool
 	level     zerolog.Level
+	logFormat string
+
+	drainTimeout time.Duration
 }
 
 const (
@@ -76,11 +103,10 @@ const (
 	defaultCleartext = ":8080"
 )
 
-// parseFlags reads the command line. The error is [flag.ErrHelp] if help is
-// asked for.
-func parseFlags(args []string) (options, error) {
-	opts := options{listen: []string{defaultListen}, cleartext: []string{defaultCleartext}}
-	flags := flag.NewFlagSet("h2loop", flag.ContinueOnError)
+// newFlags returns the flags, which set opts, and the log level as text.
+func newFlags() (flags *flag.FlagSet, opts *options, level *string) {
+	opts = &options{listen: []string{defaultListen}, cleartext: []string{defaultCleartext}}
+	flags = flag.NewFlagSet("h2loop", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // we tell, in one line
 	flags.Usage = func() {}
 	flags.Var(&addrList{list: &opts.listen}, "listen", "")
@@ -90,9 +116,17 @@ func parseFlags(args []string) (options, error) {
 	flags.IntVar(&opts.loops, "loops", 0, "")
 	flags.BoolVar(&opts.bench, "bench", false, "")
 	flags.BoolVar(&opts.version, "version", false, "")
-	level := flags.String("log-level", "info", "")
+	flags.DurationVar(&opts.drainTimeout, "drain-timeout", 30*time.Second, "")
+	flags.StringVar(&opts.logFormat, "log-format", "auto", "")
+	return flags, opts, flags.String("log-level", "info", "")
+}
 
+// parseFlags reads the command line. The error is [flag.ErrHelp] if help is
+// asked for.
+func parseFlags(args []string) (opts options, err error) {
+	flags, set, level := newFlags()
 	rest, err := parseAll(flags, args)
+	opts = *set
 	if err != nil {
 		return opts, err
 	}
@@ -112,6 +146,10 @@ func parseFlags(args []string) (options, error) {
 		return opts, errors.New("--cert needs --key")
 	case opts.key != "" && opts.cert == "":
 		return opts, errors.New("--key needs --cert")
+	case opts.drainTimeout <= 0:
+		return opts, errors.New("--drain-timeout must be more than 0")
+	case !slices.Contains(logFormats, opts.logFormat):
+		return opts, fmt.Errorf("--log-format is %q: it must be %s", opts.logFormat, strings.Join(logFormats, ", "))
 	case opts.loops < 0:
 		return opts, errors.New("--loops must not be negative")
 	case len(opts.listen)+len(opts.cleartext) == 0:
@@ -128,6 +166,9 @@ func parseAll(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {
 			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+				if near := nearest(flags, name); near != "" {
+					return nil, fmt.Errorf("unknown flag --%s: is it --%s?", name, near)
+				}
 				return nil, fmt.Errorf("unknown flag --%s", name)
 			}
 			if errors.Is(err, flag.ErrHelp) {
@@ -144,6 +185,39 @@ func parseAll(flags *flag.FlagSet, args []string) (rest []string, err error) {
 		rest = append(rest, left[0])
 		args = left[1:]
 	}
+}
+
+// nearest returns the flag that name may be meant to be, or "".
+func nearest(flags *flag.FlagSet, name string) (near string) {
+	least := 3 // edits are too many
+	flags.VisitAll(func(f *flag.Flag) {
+		if d := edits(name, f.Name); d < least || strings.HasPrefix(f.Name, name) {
+			near, least = f.Name, d
+		}
+	})
+	return near
+}
+
+// edits returns how many letters are to be added, removed or changed to make b of
+// a.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, before+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // An addrList is a flag that takes an address each time. The first replaces
@@ -164,6 +238,8 @@ func (a *addrList) Set(addr string) error {
 	}
 	return nil
 }
+
+var logFormats = []string{"auto", "text", "json"}
 
 func parseLevel(s string) (zerolog.Level, error) {
 	levels := []string{"debug", "info", "warn", "error"}

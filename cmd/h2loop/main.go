@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -38,7 +36,7 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 		fmt.Fprintln(stdout, readVersion())
 		return 0
 	}
-	if err := serve(opts, newLogger(stderr, opts.level)); err != nil {
+	if err := serve(opts, newLogger(stderr, opts.level, opts.logFormat)); err != nil {
 		fmt.Fprintln(stderr, "h2loop:", plain(err))
 		return 1
 	}
@@ -47,7 +45,9 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 
 // serve serves until a signal ends it.
 func serve(opts options, log zerolog.Logger) error {
-	cfg := loop.Config{Loops: opts.loops, Logger: &log}
+	signals := catchSignals()
+	defer signals.stop()
+	cfg := loop.Config{Loops: opts.loops, Logger: &log, DrainTimeout: opts.drainTimeout}
 	var dir *files.Files
 	if opts.dir != "" {
 		var err error
@@ -80,36 +80,19 @@ func serve(opts options, log zerolog.Logger) error {
 	if opts.bench {
 		addBench(routes)
 	}
-	ctx, stop := endOnSignal(log)
-	defer stop()
 	if opts.cert == "" && len(opts.listen) > 0 {
 		log.Info().Str("sha256", fingerprint(cert)).Strs("names", namesOf(cert.Leaf)).
 			Msg("made a certificate for development: clients do not trust it (curl needs -k)")
 	}
 	log.Info().Str("version", readVersion()).Str("directory", opts.dir).
 		Strs("urls", urls(cfg.Listeners, srv.Addrs())).Msg("serving")
+	ctx, stop := signals.serve(log, func() error { return reload(srv, opts) })
+	defer stop()
 	if err := srv.Run(ctx); err != nil {
 		return err
 	}
 	log.Info().Msg("ended")
 	return nil
-}
-
-// endOnSignal returns a context that ends at the first SIGTERM or SIGINT; the
-// second ends the process.
-func endOnSignal(log zerolog.Logger) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		s := <-signals
-		log.Info().Stringer("signal", s).Msg("draining: open requests may end; a second signal ends the process")
-		cancel()
-		s = <-signals
-		log.Warn().Stringer("signal", s).Msg("ended at once")
-		os.Exit(1)
-	}()
-	return ctx, cancel
 }
 
 // unixPrefix begins the address of a unix socket.
@@ -160,14 +143,21 @@ func urls(listeners []loop.Listener, addrs []net.Addr) []string {
 	return out
 }
 
+// listenHints say what to do about an address that cannot be had.
+var listenHints = map[syscall.Errno]string{
+	syscall.EACCES:     " (ports below 1024 are for root, or for CAP_NET_BIND_SERVICE)",
+	syscall.EADDRINUSE: " (--listen and --listen-cleartext say where else)",
+}
+
 // plain says in plain words why the server did not start, or ended.
 func plain(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" && op.Addr != nil {
-		cause := op.Err
+		cause, hint := op.Err, ""
 		if errno, ok := errors.AsType[syscall.Errno](cause); ok {
 			cause = errno
+			hint = listenHints[errno]
 		}
-		return fmt.Sprintf("cannot listen on %s: %v", op.Addr, cause)
+		return fmt.Sprintf("cannot listen on %s: %v%s", op.Addr, cause, hint)
 	}
 	text := err.Error()
 	for _, prefix := range []string{"loop: ", "files: "} {

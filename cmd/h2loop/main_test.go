@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,17 +27,21 @@ import (
 var both = []string{"--listen", "127.0.0.1:0", "--listen-cleartext", "127.0.0.1:0"}
 
 func TestHelp(t *testing.T) {
-	for _, flag := range []string{"--help", "-help", "-h"} {
-		stdout, stderr, status := runOnce(t, flag)
+	for _, arg := range []string{"--help", "-help", "-h"} {
+		stdout, stderr, status := runOnce(t, arg)
 		if status != 0 || stdout != usage || stderr != "" {
-			t.Errorf("%s: status %d, stderr %q, or another text", flag, status, stderr)
+			t.Errorf("%s: status %d, stderr %q, or another text", arg, status, stderr)
 		}
 	}
-	for _, flag := range []string{
-		"--listen", "--listen-cleartext", "--cert", "--key", "--loops", "--bench", "--log-level", "--version", "--help",
-	} {
-		if !strings.Contains(usage, "\n  "+flag+" ") {
-			t.Errorf("the help does not tell of %s", flag)
+	flags, _, _ := newFlags()
+	flags.VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(usage, "\n  --"+f.Name+" ") {
+			t.Errorf("the help does not tell of --%s", f.Name)
+		}
+	})
+	for _, m := range regexp.MustCompile(`\n  --([a-z-]+) `).FindAllStringSubmatch(usage, -1) {
+		if flags.Lookup(m[1]) == nil && m[1] != "help" {
+			t.Errorf("the help tells of --%s, which there is not", m[1])
 		}
 	}
 	for line := range strings.Lines(usage) {
@@ -73,6 +78,11 @@ func TestErrors(t *testing.T) {
 		args []string
 		want []string
 	}{
+		{[]string{"--lop", "1"}, []string{"unknown flag --lop", "--loops"}},
+		{[]string{"--clear", "1"}, []string{"unknown flag --clear"}},
+		{[]string{"--drain-timeout", "0s"}, []string{"--drain-timeout", "more than 0"}},
+		{[]string{"--drain-timeout", "soon"}, []string{"--drain-timeout", "soon"}},
+		{[]string{"--log-format", "xml"}, []string{"--log-format", "xml", "json"}},
 		{[]string{"--nonsense"}, []string{"unknown flag --nonsense", "--help"}},
 		{[]string{"public", "--nonsense"}, []string{"unknown flag --nonsense"}},
 		{[]string{"--loops", "many"}, []string{"many", "--loops"}},

@@ -89,6 +89,8 @@ type logLine struct {
 	Message string   `json:"message"`
 	URLs    []string `json:"urls"`
 	SHA256  string   `json:"sha256"`
+
+	Connections int `json:"connections"`
 }
 
 // start runs the program until the test ends, and returns once it serves.

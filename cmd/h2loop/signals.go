@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/loop"
+)
+
+// signals are those that the process is sent. They are caught before it begins to
+// serve, so that none that comes early ends it.
+type signals struct {
+	c    chan os.Signal
+	done chan struct{}
+}
+
+func catchSignals() *signals {
+	s := &signals{c: make(chan os.Signal, 4), done: make(chan struct{})}
+	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return s
+}
+
+func (s *signals) stop() { signal.Stop(s.c) }
+
+// serve returns a context that ends at the first SIGTERM or SIGINT; the second ends
+// the process. Each SIGHUP calls reload.
+func (s *signals) serve(log zerolog.Logger, reload func() error) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		for {
+			var sig os.Signal
+			select {
+			case sig = <-s.c:
+			case <-s.done:
+				return
+			}
+			switch {
+			case sig == syscall.SIGHUP:
+				if err := reload(); err != nil {
+					log.Error().Msg("not reloaded: " + plain(err))
+				} else {
+					log.Info().Msg("certificate reloaded")
+				}
+			case ctx.Err() == nil:
+				log.Info().Stringer("signal", sig).Msg("draining: open requests may end; a second signal ends the process")
+				cancel()
+			default:
+				log.Warn().Stringer("signal", sig).Msg("ended at once")
+				os.Exit(1)
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		close(s.done)
+	}
+}
+
+// reload reads the certificate and its key anew. If that is of no use, the old one
+// stays.
+func reload(srv *loop.Server, opts options) error {
+	if opts.cert == "" {
+		return errors.New("there is no --cert whose file could be read anew")
+	}
+	cert, err := opts.certificate()
+	if err != nil {
+		return err
+	}
+	return srv.SetCertificates([]tls.Certificate{cert})
+}
