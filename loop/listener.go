@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 
@@ -81,40 +80,48 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 func (l *listener) accept() {
 	var spare reserve
 	defer spare.close()
-	pause := minAcceptPause
+	var wait pause
 	for {
 		nc, err := l.next(&spare)
-		if err == nil {
-			pause = minAcceptPause
-			spare.release()
-			l.enroll(nc)
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case err == nil:
+			wait = 0
+			if !l.enroll(nc, &spare) {
+				return
+			}
+		case errors.Is(err, net.ErrClosed) || !l.rest(&wait, err):
 			return
 		}
-		if isShortage(err) {
-			// No descriptor, or no memory, is left. Those who wait stay in
-			// the backlog.
-			l.srv.log.Warn().Err(err).Dur("pause", pause).Msg("accepting pauses")
-		} else {
-			l.srv.log.Debug().Err(err).Msg("accept failed")
-		}
-		select {
-		case <-time.After(pause):
-		case <-l.srv.closing:
-			return
-		}
-		pause = min(pause*2, maxAcceptPause)
 	}
 }
 
-// next accepts a connection if spare holds the other descriptor that it takes.
+// next accepts a connection if spare is there to keep it.
 func (l *listener) next(spare *reserve) (net.Conn, error) {
 	if err := spare.hold(); err != nil {
 		return nil, err
 	}
 	return l.ln.Accept()
+}
+
+// A pause is how long to wait for what could not be had. It grows.
+type pause time.Duration
+
+// rest waits, because of err, and reports false if the server ends meanwhile.
+func (l *listener) rest(p *pause, err error) bool {
+	*p = min(max(*p*2, pause(minAcceptPause)), pause(maxAcceptPause))
+	if isShortage(err) {
+		// No descriptor, or no memory, is left. Those who wait stay in the
+		// backlog.
+		l.srv.log.Warn().Err(err).Dur("pause", time.Duration(*p)).Msg("accepting pauses")
+	} else {
+		l.srv.log.Debug().Err(err).Msg("accept failed")
+	}
+	select {
+	case <-time.After(time.Duration(*p)):
+		return true
+	case <-l.srv.closing:
+		return false
+	}
 }
 
 func isShortage(err error) bool {
@@ -126,17 +133,45 @@ func isShortage(err error) bool {
 	return false
 }
 
-// enroll gives nc to a loop, and returns once that has opened it.
-func (l *listener) enroll(nc net.Conn) {
-	i, el := l.pickLoop()
-	defer l.joined(i)
-	c := &conn{loop: el, ln: l, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
-	if _, err := el.client.EnrollContext(nc, c); err != nil {
+// enroll gives nc to a loop, and returns once that has opened it. Where there is
+// nothing left to do so with, it waits until there is. It reports false if the
+// server has ended before that.
+func (l *listener) enroll(nc net.Conn, spare *reserve) bool {
+	c := &conn{ln: l, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
+	if err := spare.keep(nc); err != nil {
 		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
-		if isShortage(err) || errors.Is(err, os.ErrDeadlineExceeded) {
-			time.Sleep(minAcceptPause)
+		_ = nc.Close()
+		return true
+	}
+	defer spare.drop()
+	for wait := pause(0); ; nc = nil {
+		err := l.handOver(nc, c, spare)
+		switch {
+		case err == nil:
+			return true
+		case !isShortage(err):
+			// The peer has left, or the loop has ended.
+			l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
+			return true
+		case !l.rest(&wait, err):
+			return false
 		}
 	}
+}
+
+// handOver gives nc, or what spare keeps of it, to the loop that has the fewest
+// connections.
+func (l *listener) handOver(nc net.Conn, c *conn, spare *reserve) (err error) {
+	if nc == nil {
+		if nc, err = spare.again(); err != nil {
+			return err
+		}
+	}
+	i, el := l.pickLoop()
+	defer l.joined(i)
+	c.loop = el
+	_, err = el.client.EnrollContext(nc, c) // closes nc
+	return err
 }
 
 // pickLoop chooses the loop for a new connection: the one with fewest of them,
