@@ -11,15 +11,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +23,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/h2loop/h2loop/internal/leaktest"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -41,69 +38,13 @@ func TestMain(m *testing.M) {
 		// The parallel tests mostly wait: for timeouts and for slow readers.
 		_ = flag.Set("test.parallel", "16")
 	}
-	goroutines, fds := warmUp(), openFDs()
-	code := m.Run()
-	if code == 0 {
-		if err := waitForLeavers(goroutines, fds); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(leaktest.Run(m))
 }
 
 func isDefault(name string) bool {
 	set := false
 	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
 	return !set
-}
-
-// warmUp has the runtime open what it keeps for ever, and returns the number of
-// goroutines once those that only start something up are gone.
-func warmUp() (goroutines int) {
-	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		_ = ln.Close()
-	}
-	goroutines = runtime.NumGoroutine()
-	for range 20 {
-		time.Sleep(time.Millisecond)
-		goroutines = min(goroutines, runtime.NumGoroutine())
-	}
-	return goroutines
-}
-
-// waitForLeavers waits until no more goroutines and descriptors are there than
-// were at the start.
-func waitForLeavers(goroutines int, fds map[string]string) error {
-	var gone bool
-	for end := time.Now().Add(10 * time.Second); !gone && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		gone = runtime.NumGoroutine() <= goroutines && len(openFDs()) <= len(fds)
-	}
-	if gone {
-		return nil
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "LEAK: %d goroutines, %d at the start; descriptors that are new:\n", runtime.NumGoroutine(), goroutines)
-	for fd, target := range openFDs() {
-		if fds[fd] != target {
-			fmt.Fprintf(&b, "%s -> %s\n", fd, target)
-		}
-	}
-	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
-	return fmt.Errorf("%s", b.String())
-}
-
-// openFDs maps the process's descriptors to what they are.
-func openFDs() map[string]string {
-	const dir = "/proc/self/fd"
-	fds := map[string]string{}
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil { // not that of ReadDir itself
-			fds[e.Name()] = target
-		}
-	}
-	return fds
 }
 
 // A transport is a way to reach a test server.

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2loop/h2loop/internal/leaktest"
 )
 
 // binary is the program under test.
@@ -46,7 +48,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return leaktest.Run(m)
 }
 
 // isRaceBuild reports whether this test looks for data races; then so does the
