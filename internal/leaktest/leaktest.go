@@ -52,8 +52,7 @@ func warmUp() (goroutines int) {
 }
 
 // wait waits, for patience at most, until no more goroutines and descriptors are
-// there than were at the
-// start.
+// there than were at the start.
 func wait(goroutines int, fds map[string]string, patience time.Duration) error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if runtime.NumGoroutine() <= goroutines && len(descriptors()) <= len(fds) {
