@@ -30,15 +30,16 @@ var noIO = []string{"net/...", "crypto/...", "os/...", "syscall/...", "sync/..."
 // rooms holds the arrows. A package obeys the first entry that covers it.
 var rooms = []room{
 	{path: "frames", denied: noIO},
-	{path: "h2", inside: []string{"frames"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
-	{path: "internal/h1", denied: noIO},
+	{path: "internal/message", outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
+	{path: "h2", inside: []string{"frames", "internal/message"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
+	{path: "internal/h1", inside: []string{"internal/message"}, denied: noIO},
 	{path: "internal/route"},
 	{path: "internal/leaktest"}, // any room's tests may import it
 	{path: "tlsbridge"},
 	{
 		// frames too: the error codes in h2's calls are its.
 		path:   "loop",
-		inside: []string{"h2", "frames", "internal/h1", "internal/route", "tlsbridge"},
+		inside: []string{"h2", "frames", "internal/h1", "internal/message", "internal/route", "tlsbridge"},
 		outside: []string{
 			"github.com/panjf2000/gnet/v2/...", "github.com/panjf2000/ants/v2",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
@@ -132,6 +133,13 @@ func TestObjections(t *testing.T) {
 		{"h2/conn.go", "crypto/tls", false},
 		{"h2/conn.go", "sync/atomic", false},
 		{"h2/conn.go", "github.com/rs/zerolog", false},
+		{"h2/conn.go", module + "/internal/message", true},
+		{"h2/conn.go", module + "/internal/h1", false},
+		{"internal/h1/conn.go", module + "/internal/message", true},
+		{"internal/h1/conn.go", module + "/h2", false},
+		{"internal/h1/conn.go", "golang.org/x/net/http2/hpack", false},
+		{"internal/message/request.go", "golang.org/x/net/http2/hpack", true},
+		{"internal/message/request.go", module + "/frames", false},
 		{"h2/conn_test.go", "net", true},
 		{"h2/conn_test.go", "golang.org/x/net/http2", true},
 		{"h2/conn_test.go", module + "/loop", false},

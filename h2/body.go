@@ -1,34 +1,21 @@
 package h2
 
-import "errors"
+import (
+	"errors"
 
-// A Releaser is told that a region's octets are no longer referenced.
-type Releaser interface {
-	// Release is called exactly once: when the last octet was written, or
-	// when the stream died.
-	Release()
-}
+	"github.com/h2loop/h2loop/internal/message"
+)
+
+// A Releaser is told that a region's octets are no longer referenced: see
+// [message.Releaser].
+type Releaser = message.Releaser
 
 // ReleaseFunc is a function as a [Releaser].
-type ReleaseFunc func()
+type ReleaseFunc = message.ReleaseFunc
 
-// Release calls f.
-func (f ReleaseFunc) Release() { f() }
-
-// A Source yields a response body piece by piece, for bodies that are larger
-// than memory or not there yet.
-type Source interface {
-	// Pull returns the next piece, of about max octets at most; end says
-	// that it is the last. It is called only when there is room to send.
-	// The piece is lent to the connection until the next call of Pull or
-	// Release; Release comes within Pull only if that closes the
-	// connection. An empty piece without end means that nothing is ready: the
-	// source is not asked again until [Conn.Resume]. An error resets the
-	// stream with INTERNAL_ERROR.
-	Pull(max int) (p []byte, end bool, err error)
-
-	Releaser
-}
+// A Source yields a response body piece by piece: see [message.Source]. An error
+// of it resets the stream with INTERNAL_ERROR.
+type Source = message.Source
 
 // A region is a run of body octets that waits to be cut into DATA frames.
 type region struct {

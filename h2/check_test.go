@@ -2,6 +2,8 @@ package h2
 
 import (
 	"testing"
+
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // checkConn checks what must be true of a connection between calls.
@@ -137,7 +139,7 @@ func checkShared(t testing.TB, sh *Shared) {
 				t.Error("a free stream remembers a region")
 			}
 		}
-		if len(fields)+len(trailers)+len(regions) != 0 || cap(fields) > maxKeptFields || cap(trailers) > maxKeptFields || cap(regions) > maxKeptRegions {
+		if len(fields)+len(trailers)+len(regions) != 0 || cap(fields) > message.MaxKeptFields || cap(trailers) > message.MaxKeptFields || cap(regions) > maxKeptRegions {
 			t.Error("a free stream keeps too much")
 		}
 		rest := *s

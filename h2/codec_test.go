@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // TestRFC7541_Memos answers with few kinds of header sections, and some that
@@ -147,53 +148,18 @@ func TestMemosAreUsed(t *testing.T) {
 	}
 }
 
-func TestSection8_2_CheckField(t *testing.T) {
-	for _, tt := range []struct{ name, value, want string }{
-		{"content-type", "text/html; charset=utf-8", ""},
-		{"x", "", ""},
-		{"x", "a\tb \xff", ""},
-		{"te", "gzip", ""},
-		{"", "x", `field name "" is empty`},
-		{"X-Upper", "x", `field name "X-Upper" is empty, upper case`},
-		{":status", "200", `field name ":status" is`},
-		{"a b", "x", `field name "a b" is`},
-		{"x", "a\nb", `value "a\nb" of field x has a control octet`},
-		{"x", " a", "space at an end"},
-		{"x", "a\t", "space at an end"},
-		{"x", "a\x00", "control octet"},
-		{"connection", "close", "field connection is about a connection"},
-		{"keep-alive", "x", "field keep-alive is about a connection"},
-		{"proxy-connection", "x", "is about a connection"},
-		{"transfer-encoding", "chunked", "is about a connection"},
-		{"upgrade", "h2c", "is about a connection"},
-	} {
-		err := CheckField(tt.name, tt.value)
-		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%q: %q: %v, want %q", tt.name, tt.value, err, tt.want)
-		}
-	}
-}
-
-func TestReleaseFunc(t *testing.T) {
-	n := 0
-	var r Releaser = ReleaseFunc(func() { n++ })
-	if r.Release(); n != 1 {
-		t.Errorf("called %d times", n)
-	}
-}
-
 // TestManyFields has a request with more fields than a free stream keeps room
 // for.
 func TestManyFields(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	many := requestFields("POST", nil)
-	for i := range 2 * maxKeptFields {
+	for i := range 2 * message.MaxKeptFields {
 		many = append(many, fmt.Sprintf("x-%d: y", i))
 	}
 	got := 0
 	tc.app.request = func(s *Stream) { got = len(s.Request.Fields) }
 	tc.recv(tc.headers(1, false, many...), tc.headers(1, true, many[4:]...), rst(1, frames.ErrCodeCancel))
-	if got != 2*maxKeptFields {
+	if got != 2*message.MaxKeptFields {
 		t.Errorf("%d fields", got)
 	}
 	if s := tc.sh.streams[0]; cap(s.Request.Fields) != 0 || cap(s.Request.Trailers) != 0 {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // A fieldList gathers and judges the fields of a header block.
@@ -63,11 +64,11 @@ func (l *fieldList) add(f Field, trailer bool, limit int, r *Request) bool {
 		return true
 	}
 	l.regular = true
-	if !validFieldName(f.Name) {
+	if !message.IsFieldName(f.Name) {
 		l.fail("field name is empty, upper case or no token", "8.2.1")
 		return true
 	}
-	if !validFieldValue(f.Value) {
+	if !message.IsFieldValue(f.Value) {
 		l.fail("field value has a forbidden octet, or space at an end", "8.2.1")
 		return true
 	}
@@ -123,7 +124,7 @@ func (l *fieldList) inspect(f Field, trailer bool) {
 		}
 		l.host, l.hasHost = f.Value, true
 	case "content-length":
-		n, ok := parseLength(f.Value)
+		n, ok := message.ParseLength(f.Value)
 		if !ok || trailer || (l.length >= 0 && l.length != n) {
 			l.fail("bad content-length", "8.1.1")
 			return
@@ -162,11 +163,11 @@ func (l *fieldList) finishRequest(s *Stream, ended, extendedConnect bool) error 
 // judgePseudo checks the pseudo-header fields against each other (RFC 9113,
 // Sections 8.3.1 and 8.5; RFC 8441, Section 4).
 func (l *fieldList) judgePseudo(r *Request, extendedConnect bool) {
-	if l.seen&hasMethod == 0 || !isToken(r.Method) {
+	if l.seen&hasMethod == 0 || !message.IsToken(r.Method) {
 		l.fail(":method is missing or no token", "8.3.1")
 		return
 	}
-	if l.seen&hasProtocol != 0 && (r.Method != "CONNECT" || !extendedConnect || !isToken(r.Protocol)) {
+	if l.seen&hasProtocol != 0 && (r.Method != "CONNECT" || !extendedConnect || !message.IsToken(r.Protocol)) {
 		l.fail(":protocol without extended CONNECT", "RFC 8441, Section 4")
 		return
 	}
@@ -181,10 +182,10 @@ func (l *fieldList) judgePseudo(r *Request, extendedConnect bool) {
 		l.fail(":scheme or :path is missing", "8.3.1")
 		return
 	}
-	if !validScheme(r.Scheme) {
+	if !message.IsScheme(r.Scheme) {
 		l.fail(":scheme is malformed", "8.3.1")
 	}
-	if !validPath(r.Method, r.Path) {
+	if !message.IsPath(r.Method, r.Path) {
 		l.fail(":path is malformed", "8.3.1")
 	}
 	l.judgeAuthority(r)
@@ -206,112 +207,7 @@ func (l *fieldList) judgeAuthority(r *Request) {
 	if r.Authority == "" {
 		l.fail("neither :authority nor Host", "8.3.1")
 	}
-	if !validAuthority(r.Authority) {
+	if !message.IsAuthority(r.Authority) {
 		l.fail(":authority is malformed", "8.3.1")
 	}
 }
-
-// parseLength reads a content-length (RFC 9110, Section 8.6).
-func parseLength(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 18 { // 10^18 is beyond any body, and fits an int64
-		return 0, false
-	}
-	for i := range len(s) {
-		d := s[i] - '0'
-		if d > 9 {
-			return 0, false
-		}
-		n = n*10 + int64(d)
-	}
-	return n, true
-}
-
-// A charClass is a set of roles an octet may play.
-type charClass uint8
-
-const (
-	inToken     charClass = 1 << iota // RFC 9110, Section 5.6.2
-	inFieldName                       // a token without upper case (RFC 9113, Section 8.2.1)
-	inValue                           // a field value's octet (RFC 9110, Section 5.5)
-	inPath                            // of :path, with the query
-	inAuthority
-)
-
-var charClasses = func() (t [256]charClass) {
-	for i := range t {
-		b := byte(i)
-		alnum := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
-		if alnum || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0 {
-			t[i] |= inToken
-			if b < 'A' || b > 'Z' {
-				t[i] |= inFieldName
-			}
-		}
-		if b >= ' ' && b != 0x7f || b == '\t' {
-			t[i] |= inValue
-		}
-		if b > ' ' && b != 0x7f && b != '#' {
-			t[i] |= inPath
-		}
-		if alnum || strings.IndexByte("-._~!$&'()*+,;=:[]%", b) >= 0 {
-			t[i] |= inAuthority
-		}
-	}
-	return t
-}()
-
-func all(s string, class charClass) bool {
-	for i := range len(s) {
-		if charClasses[s[i]]&class == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func isToken(s string) bool        { return s != "" && all(s, inToken) }
-func validFieldName(s string) bool { return s != "" && all(s, inFieldName) }
-
-// validFieldValue reports whether s may be a field value: no control octets,
-// and "MUST NOT start or end with an ASCII whitespace character (ASCII SP or
-// HTAB, 0x20 or 0x09)". RFC 9113, Section 8.2.1.
-func validFieldValue(s string) bool {
-	if s == "" {
-		return true
-	}
-	first, last := s[0], s[len(s)-1]
-	if first == ' ' || first == '\t' || last == ' ' || last == '\t' {
-		return false
-	}
-	return all(s, inValue)
-}
-
-// validScheme checks the scheme of RFC 3986, Section 3.1.
-func validScheme(s string) bool {
-	if s == "http" || s == "https" {
-		return true
-	}
-	for i := range len(s) {
-		switch b := s[i]; {
-		case 'a' <= b|0x20 && b|0x20 <= 'z':
-		case i > 0 && ('0' <= b && b <= '9' || b == '+' || b == '-' || b == '.'):
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
-
-// validPath checks :path: "This pseudo-header field MUST NOT be empty for
-// "http" or "https" URIs … The exception … is an OPTIONS request … "*"."
-// RFC 9113, Section 8.3.1.
-func validPath(method, p string) bool {
-	if p == "*" {
-		return method == "OPTIONS"
-	}
-	return p != "" && p[0] == '/' && all(p, inPath)
-}
-
-// validAuthority checks :authority: characters of a host and port, and no
-// userinfo, which "MUST NOT" be there (RFC 9113, Section 8.3.1).
-func validAuthority(s string) bool { return all(s, inAuthority) }

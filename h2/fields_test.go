@@ -272,39 +272,6 @@ func TestSection8_2_1_EmptyName(t *testing.T) {
 	tc.wantAlive("", 3)
 }
 
-// TestCharClasses holds each octet's roles against the RFCs' own lists.
-func TestCharClasses(t *testing.T) {
-	const (
-		alpha   = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		token   = "!#$%&'*+-.^_`|~0123456789" + alpha
-		regName = "-._~!$&'()*+,;=0123456789" + alpha // RFC 3986, Section 3.2.2
-	)
-	for i := range 256 {
-		s := string([]byte{byte(i)})
-		is := func(set string) bool { return strings.Contains(set, s) }
-		for name, tt := range map[string][2]bool{
-			"token":      {isToken(s), is(token)},
-			"field name": {validFieldName(s), is(token) && !is(upper)},
-			"value":      {validFieldValue("a" + s + "a"), i >= 0x20 && i != 0x7f || i == '\t'},
-			"path":       {validPath("GET", "/"+s), i > 0x20 && i != 0x7f && i != '#'},
-			"authority":  {validAuthority(s), is(regName + "[]:%")},
-			"scheme":     {validScheme(s), is(alpha)},
-			"scheme 2":   {validScheme("a" + s), is(alpha + "0123456789+-.")},
-			"length":     {func() bool { _, ok := parseLength(s); return ok }(), is("0123456789")},
-			"method":     {isToken("GE" + s), is(token)},
-		} {
-			if tt[0] != tt[1] {
-				t.Errorf("%q as %s: %v", s, name, tt[0])
-			}
-		}
-	}
-	for s, want := range map[string]int64{"0": 0, "9": 9, "10": 10, "123456789012345678": 123456789012345678, "999999999999999999": 999999999999999999} {
-		if n, ok := parseLength(s); !ok || n != want {
-			t.Errorf("%s: %d, %v", s, n, ok)
-		}
-	}
-}
-
 // TestSection8_1_1_BadContentLength has bodies that would suit what a careless
 // reader makes of the field.
 func TestSection8_1_1_BadContentLength(t *testing.T) {

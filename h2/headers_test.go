@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // headerFrames cuts a block at the given places into HEADERS and CONTINUATION.
@@ -256,7 +257,7 @@ func TestSection10_5_1_HeaderBomb(t *testing.T) {
 	tc.recv(frames.AppendHeaders(nil, frames.Headers{StreamID: 3, Fragment: block, EndStream: true, EndHeaders: true}))
 	tc.want("the list is too long", "HEADERS 3 :status=431 content-length=0 END_STREAM")
 	for _, s := range tc.sh.streams {
-		if cap(s.Request.Fields) > maxKeptFields {
+		if cap(s.Request.Fields) > message.MaxKeptFields {
 			t.Errorf("a free stream keeps %d fields", cap(s.Request.Fields))
 		}
 	}

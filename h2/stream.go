@@ -1,27 +1,15 @@
 package h2
 
 import (
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // A Field is one header or trailer field.
-type Field = hpack.HeaderField
+type Field = message.Field
 
-// A Request is what a stream asks for. Its strings are safe for ever; its
-// slices are good until [Handler.Closed] has returned.
-type Request struct {
-	Method    string
-	Scheme    string
-	Authority string // :authority, or the Host field where there is none
-	Path      string // :path, with the query
-	Protocol  string // :protocol of extended CONNECT (RFC 8441), else empty
-
-	Fields        []Field // in order, without pseudo-header fields
-	Trailers      []Field
-	ContentLength int64 // -1 if the peer did not say
-}
+// A Request is what a stream asks for: see [message.Request].
+type Request = message.Request
 
 // A Stream is one request and its response (RFC 9113, Section 5).
 //
@@ -58,29 +46,17 @@ type Stream struct {
 	prev, next *Stream
 }
 
-// maxKeptFields and maxKeptRegions bound the slices that a free stream keeps.
-const (
-	maxKeptFields  = 64
-	maxKeptRegions = 64
-)
+// maxKeptRegions bounds the slice that a free stream keeps.
+const maxKeptRegions = 64
 
 // reset makes s as good as new, keeping the memory of its slices.
 func (s *Stream) reset() {
-	fields, trailers, regions := s.Request.Fields, s.Request.Trailers, s.body.regions
-	*s = Stream{}
-	s.Request.Fields = keepFields(fields)
-	s.Request.Trailers = keepFields(trailers)
+	request, regions := s.Request, s.body.regions
+	request.Reset()
+	*s = Stream{Request: request}
 	if cap(regions) <= maxKeptRegions {
 		s.body.regions = regions[:0]
 	}
-}
-
-func keepFields(f []Field) []Field {
-	if cap(f) > maxKeptFields {
-		return nil
-	}
-	clear(f)
-	return f[:0]
 }
 
 // ID returns the stream's identifier.

@@ -269,17 +269,9 @@ func (c *Conn) SetLongLived(s *Stream) { s.longLived = true }
 
 // isLongLived reports whether the request of s is for a stream that lives long.
 func (s *Stream) isLongLived() bool {
-	return s.Request.Method == "CONNECT" || strings.HasPrefix(s.field("content-type"), "application/grpc")
+	return s.Request.Method == "CONNECT" || strings.HasPrefix(s.Request.Field("content-type"), "application/grpc")
 }
 
-func (s *Stream) expectsContinue() bool { return strings.EqualFold(s.field("expect"), "100-continue") }
-
-// field returns the first value of a request field.
-func (s *Stream) field(name string) string {
-	for i := range s.Request.Fields {
-		if s.Request.Fields[i].Name == name {
-			return s.Request.Fields[i].Value
-		}
-	}
-	return ""
+func (s *Stream) expectsContinue() bool {
+	return strings.EqualFold(s.Request.Field("expect"), "100-continue")
 }

@@ -1,0 +1,47 @@
+package message
+
+import "golang.org/x/net/http2/hpack"
+
+// A Field is one header or trailer field.
+type Field = hpack.HeaderField
+
+// A Request is what a client asks for. Its strings are safe for ever; its slices
+// are good until the handler has learned that the exchange is over.
+type Request struct {
+	Method    string
+	Scheme    string
+	Authority string // :authority or an absolute target's, or the Host field where there is none
+	Path      string // with the query
+	Protocol  string // of extended CONNECT (RFC 8441) or of Upgrade, else empty
+
+	Fields        []Field // in order, names in lower case, without pseudo-header fields
+	Trailers      []Field
+	ContentLength int64 // -1 if the peer did not say
+}
+
+// MaxKeptFields bounds the slices that [Request.Reset] keeps.
+const MaxKeptFields = 64
+
+// Reset makes r as good as new, keeping the memory of its slices.
+func (r *Request) Reset() {
+	*r = Request{Fields: keepFields(r.Fields), Trailers: keepFields(r.Trailers)}
+}
+
+func keepFields(f []Field) []Field {
+	if cap(f) > MaxKeptFields {
+		return nil
+	}
+	clear(f)
+	return f[:0]
+}
+
+// Field returns the value of the first field with name, which is in lower case,
+// or "".
+func (r *Request) Field(name string) string {
+	for i := range r.Fields {
+		if r.Fields[i].Name == name {
+			return r.Fields[i].Value
+		}
+	}
+	return ""
+}
