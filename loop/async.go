@@ -17,7 +17,7 @@ type Async struct {
 // Async keeps x alive after the callback: it is to be answered later, by way of
 // the handle.
 func (x *Exchange) Async() Async {
-	if x.stream == nil {
+	if x.request == nil {
 		return Async{}
 	}
 	x.async = true
@@ -78,7 +78,7 @@ func (a Async) Resume() error {
 	}
 	return a.Do(func(x *Exchange) {
 		if x != nil {
-			x.conn.h2.Resume(x.stream)
+			x.conn.protocol.resume(x)
 		}
 	})
 }

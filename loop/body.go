@@ -58,7 +58,7 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 		f = func(x *Exchange, body []byte) { isolate(func() { whole(x, body) }) }
 	}
 	x.body.whole, x.body.limit = f, limit
-	if n := x.stream.Request.ContentLength; n > int64(limit) {
+	if n := x.request.ContentLength; n > int64(limit) {
 		x.refuseBody()
 		return nil
 	}
@@ -69,7 +69,7 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 // has begun must not look like the whole.
 func (x *Exchange) mayDemand() error {
 	switch {
-	case x.stream == nil:
+	case x.request == nil:
 		return ErrClosed
 	case x.body.begun:
 		return ErrBodyGone
@@ -81,13 +81,13 @@ func (x *Exchange) mayDemand() error {
 // demandBody lets the client go on if it waits to be told to (RFC 9110,
 // Section 10.1.1). A body that has ended already is handed on at once.
 func (x *Exchange) demandBody() error {
-	if x.stream.RequestEnded() {
+	if x.conn.protocol.requestEnded(x) {
 		x.onBody(nil, true)
 		return nil
 	}
 	if !x.answered && x.expectsContinue() {
 		x.conn.loop.touch(x.conn)
-		return x.conn.h2.WriteHeaders(x.stream, 100, nil, false)
+		return x.conn.protocol.writeHeaders(x, 100, nil, false)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ const skipLimit = 64 << 10
 // without waiting if there is no body, if the body is long, and if the client
 // waits to be told whether to send it.
 func (x *Exchange) AfterBody(f Handler) {
-	if x.stream == nil || x.stream.RequestEnded() || x.stream.Request.ContentLength > skipLimit || x.expectsContinue() {
+	if x.request == nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
 		f(x)
 		return
 	}
@@ -143,7 +143,7 @@ func (x *Exchange) endBody() {
 
 // onBody takes a piece of the body from the stream.
 func (x *Exchange) onBody(p []byte, end bool) {
-	c, s := x.conn, x.stream
+	c, r := x.conn, x.request
 	x.body.begun = x.body.begun || len(p) > 0
 	x.body.ended = end
 	switch {
@@ -152,8 +152,8 @@ func (x *Exchange) onBody(p []byte, end bool) {
 	case x.body.whole != nil:
 		x.gather(p, end)
 	}
-	if len(p) > 0 && s.App == x && x.stream == s {
-		c.h2.Consume(s, len(p))
+	if len(p) > 0 && x.request == r {
+		c.protocol.consume(x, len(p))
 	}
 }
 

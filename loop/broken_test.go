@@ -33,12 +33,12 @@ func TestBroken(t *testing.T) {
 	for name, fault := range map[string]func(x *Exchange, released *atomic.Int32){
 		"Fill": func(x *Exchange, released *atomic.Int32) {
 			_ = x.begin(200, -1)
-			_ = x.conn.h2.WriteSource(x.stream, faultySource{released})
+			_ = x.conn.h2.WriteSource(x.h2, faultySource{released})
 		},
 		"Flushed": func(x *Exchange, released *atomic.Int32) {
 			_ = x.begin(200, 1)
 			released.Add(1) // which this one cannot be
-			_ = x.conn.h2.WriteRegion(x.stream, []byte("x"), h2.ReleaseFunc(panics), true)
+			_ = x.conn.h2.WriteRegion(x.h2, []byte("x"), h2.ReleaseFunc(panics), true)
 		},
 		"timer": func(x *Exchange, released *atomic.Int32) {
 			released.Add(1)
@@ -49,7 +49,7 @@ func TestBroken(t *testing.T) {
 		"Receive": func(x *Exchange, released *atomic.Int32) {
 			released.Add(1)
 			x.AfterBody(func(*Exchange) {})
-			x.stream.App = 42 // no *Exchange
+			x.h2.App = 42 // no *Exchange
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 
-	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
 	"github.com/h2loop/h2loop/tlsbridge"
 )
@@ -22,8 +21,8 @@ const (
 	stageHandshake stage = iota // TLS
 	stageNotTLS                 // which is not what came
 	stageSniff                  // wait for the HTTP/2 preface, or what is not one
-	stageHTTP2
-	stageLinger // answered, write side to be shut: discard until the peer closes
+	stageServing                // by the engine
+	stageLinger                 // answered, write side to be shut: discard until the peer closes
 )
 
 // Batch sizes, in octets. Large writes are cheap writes; how large is found
@@ -60,7 +59,10 @@ type conn struct {
 	local  netip.AddrPort
 	bridge *tlsbridge.Bridge  // nil for cleartext
 	opened func([]byte) error // what bridge hands plaintext to; made once
-	h2     h2.Conn
+
+	engine   engine // of what it speaks; nil until that is known
+	protocol protocol
+	h2       h2.Conn
 
 	stage     stage
 	isReady   bool   // on loop.ready
@@ -170,11 +172,11 @@ func (c *conn) onClose(error) {
 		c.bridge.Stop()
 	}
 	switch {
-	case c.stage != stageHTTP2:
+	case c.stage != stageServing:
 	case c.broken:
-		c.h2.Abandon()
+		c.engine.Abandon()
 	default:
-		c.h2.Close()
+		c.engine.Close()
 	}
 	l.srv.connClosed(c)
 }
@@ -263,8 +265,8 @@ func (c *conn) receivePlain(b []byte) error {
 		c.discard(len(b))
 	case c.stage == stageSniff:
 		c.sniff(b)
-	case c.stage == stageHTTP2:
-		c.receiveHTTP2(b)
+	case c.stage == stageServing:
+		c.receiveMessages(b)
 	}
 	return nil
 }
@@ -284,8 +286,8 @@ func (c *conn) sniff(b []byte) {
 	case bytes.HasPrefix(seen, []byte(h2.Preface)):
 		c.sniffed = nil
 		c.startHTTP2()
-		c.receiveHTTP2([]byte(h2.Preface))
-		c.receiveHTTP2(b[len(h2.Preface)-before:])
+		c.receiveMessages([]byte(h2.Preface))
+		c.receiveMessages(b[len(h2.Preface)-before:])
 	case strings.HasPrefix(h2.Preface, string(seen)):
 		// More must come.
 	default:
@@ -299,33 +301,30 @@ func (c *conn) look(b []byte) []byte {
 	return c.sniffed
 }
 
-func (c *conn) startHTTP2() {
-	c.stage = stageHTTP2
-	record := 0
-	if c.bridge != nil {
-		record = tlsbridge.MaxRecordPayload
-	}
-	c.h2.Init(c.loop.shared, (*h2handler)(c), record)
+// speak begins what ALPN or the first octets have chosen.
+func (c *conn) speak(e engine, p protocol) {
+	c.stage, c.engine, c.protocol = stageServing, e, p
 	c.setRoom()
 	c.since = c.loop.now
 }
 
-func (c *conn) receiveHTTP2(b []byte) {
-	if err := c.h2.Receive(b); err != nil {
+// receiveMessages takes octets for the engine.
+func (c *conn) receiveMessages(b []byte) {
+	if err := c.engine.Receive(b); err != nil {
 		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
 	}
 }
 
 // setRoom says how much DATA may join the batch before flush looks closer.
 func (c *conn) setRoom() {
-	if c.stage != stageHTTP2 {
+	if c.stage != stageServing {
 		return
 	}
 	if c.isBlocked && c.wire.buffered() > 0 {
-		c.h2.SetRoom(0)
+		c.engine.SetRoom(0)
 		return
 	}
-	c.h2.SetRoom(min(minBatch, c.loop.allowance()))
+	c.engine.SetRoom(min(minBatch, c.loop.allowance()))
 }
 
 // flush sends what c has to send: one batch, in one write. It is the only way
@@ -335,8 +334,8 @@ func (c *conn) flush() {
 	if !c.wire.isOpen() {
 		return
 	}
-	if c.stage == stageHTTP2 {
-		c.flushHTTP2()
+	if c.stage == stageServing {
+		c.flushMessages()
 	} else if c.bridge != nil {
 		c.writeRecords()
 	}
@@ -349,8 +348,9 @@ func (c *conn) flush() {
 	}
 }
 
-func (c *conn) flushHTTP2() {
-	h := &c.h2
+// flushMessages sends a batch of what the engine has to send.
+func (c *conn) flushMessages() {
+	h := c.engine
 	waits := false // for the socket, with DATA to send
 	if h.WantsRoom() {
 		waits = c.widen()
@@ -373,7 +373,7 @@ func (c *conn) flushHTTP2() {
 			c.wire.write(segs)
 		}
 		if !c.wire.isOpen() {
-			return // closed within the write, and h2 with it
+			return // closed within the write, and the engine with it
 		}
 		h.Flushed()
 		if c.isFlooded(before, sent) {
@@ -406,12 +406,12 @@ func (c *conn) flushHTTP2() {
 // work leave. It reports true if the socket is full.
 func (c *conn) widen() (full bool) {
 	if c.wire.buffered() > 0 {
-		c.h2.SetRoom(0)
+		c.engine.SetRoom(0)
 		return true
 	}
 	allowance := c.loop.allowance()
 	if c.batch <= minBatch || !c.ln.isTCP {
-		c.h2.SetRoom(min(minBatch, allowance))
+		c.engine.SetRoom(min(minBatch, allowance))
 		return false
 	}
 	room, enough, unsent := c.wire.room(int(c.pace.ahead))
@@ -419,11 +419,11 @@ func (c *conn) widen() (full bool) {
 		c.measurePace(unsent)
 	}
 	if room < min(minBatch, enough) {
-		c.h2.SetRoom(0)
+		c.engine.SetRoom(0)
 		return true
 	}
 	share := max(maxBatch/max(c.loop.runnable, 1), minBatch)
-	c.h2.SetRoom(min(int(c.batch), share, room, allowance))
+	c.engine.SetRoom(min(int(c.batch), share, room, allowance))
 	return false
 }
 
@@ -552,8 +552,8 @@ func (c *conn) linger() {
 		c.block()
 		return
 	}
-	if c.stage == stageHTTP2 {
-		c.h2.Close()
+	if c.stage == stageServing {
+		c.engine.Close()
 	}
 	c.stage = stageLinger
 	c.wire.shutdownWrite()
@@ -576,13 +576,13 @@ func (c *conn) drain() {
 	switch {
 	case c.finishing:
 		return
-	case c.stage != stageHTTP2:
+	case c.stage != stageServing:
 		c.wire.close()
 		return
-	case c.h2.Established():
+	case c.engine.Established():
 		c.retire()
 	default:
-		c.h2.GoAway(frames.ErrCodeNo, "shutting down")
+		c.protocol.end("shutting down")
 	}
 	c.flush()
 }

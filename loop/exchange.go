@@ -9,6 +9,7 @@ import (
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/message"
 	"github.com/h2loop/h2loop/internal/route"
 )
 
@@ -25,14 +26,15 @@ var (
 // An Exchange is one request and its response. See the package comment for how
 // long it lives; its methods are for its loop only, but for those of [Async].
 type Exchange struct {
-	conn   *conn
-	stream *h2.Stream // nil once the exchange is over
-	match  route.Match[Handler]
-	path   string
-	query  string
+	conn    *conn
+	request *message.Request // nil once the exchange is over
+	h2      *h2.Stream       // over HTTP/2; see the http2 methods
+	match   route.Match[Handler]
+	path    string
+	query   string
 
-	fields   []h2.Field // of the response, as set so far
-	calls    int        // callbacks running now
+	fields   []message.Field // of the response, as set so far
+	calls    int             // callbacks running now
 	answered bool
 	async    bool
 	body     bodyReader
@@ -75,20 +77,28 @@ func (l *exchangeList) put(x *Exchange) {
 	}
 	x.dropFields()
 	x.match.Reset()
-	x.conn, x.path, x.query = nil, "", ""
+	x.conn, x.h2, x.path, x.query = nil, nil, "", ""
 	x.answered, x.async = false, false
 	l.free = append(l.free, x)
 }
 
+// newExchange returns the exchange of a request that has come.
+func (c *conn) newExchange(r *message.Request) *Exchange {
+	x := c.loop.free.get()
+	x.conn, x.request = c, r
+	return x
+}
+
 // dispatch finds the route of a new request and calls it.
-func (srv *Server) dispatch(x *Exchange) {
-	r := &x.stream.Request
+func (x *Exchange) dispatch() {
+	x.conn.countRequest()
+	r := x.request
 	x.path, x.query = r.Path, ""
 	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
 		x.path, x.query = r.Path[:i], r.Path[i+1:]
 	}
 	m := &x.match
-	srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)
+	x.conn.loop.srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)
 	if m.Found {
 		x.call(m.Value)
 		return
@@ -145,7 +155,7 @@ func (x *Exchange) call(f Handler) {
 	x.protect(f)
 	l.called()
 	x.calls--
-	if x.stream == nil {
+	if x.request == nil {
 		if x.calls == 0 {
 			x.recycle()
 		}
@@ -174,19 +184,19 @@ func (x *Exchange) protect(f Handler) {
 
 func (x *Exchange) onPanic(v any) {
 	x.conn.loop.onPanic(x.match.Pattern, v)
-	if x.stream != nil {
-		x.conn.h2.Reset(x.stream, frames.ErrCodeInternal)
+	if x.request != nil {
+		x.conn.protocol.reset(x, frames.ErrCodeInternal)
 	}
 }
 
 // onClosed is called when the stream is gone.
 func (x *Exchange) onClosed(err error) {
-	x.stream = nil
+	x.request = nil
 	g := x.generation.Add(1)
 	if x.async && !x.answered && isPeers(err) {
 		x.abandoned = true
 		x.owed.Store(g)
-		x.conn.h2.HoldPlace()
+		x.conn.protocol.holdPlace()
 	}
 	if x.calls == 0 {
 		x.recycle()
@@ -208,7 +218,7 @@ func isPeers(err error) bool {
 func (x *Exchange) learned() {
 	x.abandoned = false
 	if x.conn.wire.isOpen() {
-		x.conn.h2.FreePlace()
+		x.conn.protocol.freePlace()
 	}
 	if x.calls == 0 {
 		x.recycle()
@@ -226,7 +236,7 @@ func (x *Exchange) recycle() {
 }
 
 // Method returns the request's method.
-func (x *Exchange) Method() string { return x.request().Method }
+func (x *Exchange) Method() string { return x.seen().Method }
 
 // Path returns the path as it came, without the query and with its
 // percent-encoding.
@@ -236,10 +246,10 @@ func (x *Exchange) Path() string { return x.path }
 func (x *Exchange) RawQuery() string { return x.query }
 
 // Host returns the host, and port if there is one, that the request is for.
-func (x *Exchange) Host() string { return x.request().Authority }
+func (x *Exchange) Host() string { return x.seen().Authority }
 
 // Scheme returns "https" or "http", as the client said.
-func (x *Exchange) Scheme() string { return x.request().Scheme }
+func (x *Exchange) Scheme() string { return x.seen().Scheme }
 
 // Pattern returns the pattern of the route that matched.
 func (x *Exchange) Pattern() string { return x.match.Pattern }
@@ -249,12 +259,12 @@ func (x *Exchange) PathValue(name string) string { return x.match.PathValue(name
 
 // ContentLength returns the length of the request body in octets, 0 for none
 // and -1 if the client did not say.
-func (x *Exchange) ContentLength() int64 { return x.request().ContentLength }
+func (x *Exchange) ContentLength() int64 { return x.seen().ContentLength }
 
 // Header returns the first value of a request field, or "". The name is
 // matched without regard to case.
 func (x *Exchange) Header(name string) string {
-	fields := x.request().Fields
+	fields := x.seen().Fields
 	for i := range fields {
 		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
 			return fields[i].Value
@@ -265,7 +275,7 @@ func (x *Exchange) Header(name string) string {
 
 // Headers calls yield for each request field, in order, names in lower case.
 func (x *Exchange) Headers(yield func(name, value string) bool) {
-	for _, f := range x.request().Fields {
+	for _, f := range x.seen().Fields {
 		if !yield(f.Name, f.Value) {
 			return
 		}
@@ -275,7 +285,7 @@ func (x *Exchange) Headers(yield func(name, value string) bool) {
 // Trailers calls yield for each trailer field of the request, which are there
 // once the body has ended.
 func (x *Exchange) Trailers(yield func(name, value string) bool) {
-	for _, f := range x.request().Trailers {
+	for _, f := range x.seen().Trailers {
 		if !yield(f.Name, f.Value) {
 			return
 		}
@@ -308,11 +318,11 @@ func (x *Exchange) TLS() *tls.ConnectionState {
 }
 
 // noRequest is what the accessors of a dead exchange see.
-var noRequest h2.Request
+var noRequest message.Request
 
-func (x *Exchange) request() *h2.Request {
-	if x.stream == nil {
+func (x *Exchange) seen() *message.Request {
+	if x.request == nil {
 		return &noRequest
 	}
-	return &x.stream.Request
+	return x.request
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-
-	"github.com/h2loop/h2loop/frames"
 )
 
 // Handshakes says where the TLS handshakes of a listener run: their arithmetic
@@ -175,17 +173,6 @@ func (c *conn) leaveGate() {
 	if t := c.ticket; t != nil {
 		c.ticket = nil
 		c.loop.srv.gate.leave(t)
-	}
-}
-
-// checkSuite ends a connection whose TLS is not good enough for HTTP/2: "A
-// deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the prohibited cipher
-// suites"; "endpoints MAY generate a connection error of type
-// INADEQUATE_SECURITY". RFC 9113, Section 9.2.2. Only a config that names suites of
-// its own lets one through.
-func (c *conn) checkSuite() {
-	if !c.bridge.AllowsHTTP2() {
-		c.h2.GoAway(frames.ErrCodeInadequateSecurity, "TLS 1.2 with an ECDHE AEAD suite, or later, is needed")
 	}
 }
 

@@ -3,8 +3,6 @@ package loop
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/h2loop/h2loop/frames"
 )
 
 // onTimer looks at what the connection may be late with.
@@ -13,7 +11,7 @@ func (c *conn) onTimer() {
 	switch {
 	case c.finishing:
 		c.lingerOn()
-	case c.stage != stageHTTP2 || !c.h2.Established():
+	case c.stage != stageServing || !c.engine.Established():
 		c.examineStart()
 	default:
 		c.examine()
@@ -48,14 +46,14 @@ func (c *conn) examine() {
 		l.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer does not take what it asked for, connection closed")
 		c.wire.close()
 	case c.isLate():
-	case c.h2.OpenStreams() > 0:
-	case c.h2.Draining():
+	case c.engine.OpenStreams() > 0:
+	case c.engine.Draining():
 		// It waits for nothing but the answer to the PING of its warning: the
 		// peer may be gone.
-		c.h2.GoAway(frames.ErrCodeNo, "shutting down")
+		c.protocol.end("shutting down")
 	case l.now >= c.active+l.srv.cfg.IdleTimeout:
 		l.cross(limitIdle)
-		c.h2.GoAway(frames.ErrCodeNo, "idle")
+		c.protocol.end("idle")
 	}
 	if c.isOld() {
 		l.cross(limitAge)
@@ -63,10 +61,10 @@ func (c *conn) examine() {
 	}
 }
 
-// isLate holds the peer to the times of HTTP/2, and reports whether that has ended
+// isLate holds the peer to the times of its protocol, and reports whether that has ended
 // the connection.
 func (c *conn) isLate() bool {
-	err := c.h2.Tick()
+	err := c.engine.Tick()
 	if err != nil {
 		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
 	}
@@ -80,7 +78,7 @@ func (c *conn) nextExam() time.Duration {
 	if c.isBusy() {
 		next = l.now + l.examineEvery
 	}
-	if c.h2.Draining() {
+	if c.engine.Draining() {
 		next = min(next, l.now+drainPause)
 	}
 	if c.oldAt > l.now {
@@ -90,12 +88,12 @@ func (c *conn) nextExam() time.Duration {
 }
 
 // isBusy reports whether the peer may be late with anything but being idle.
-func (c *conn) isBusy() bool { return c.isBlocked || c.h2.NeedsTick() }
+func (c *conn) isBusy() bool { return c.isBlocked || c.engine.NeedsTick() }
 
 // examineSoon has a connection examined that has been idle until now.
 func (c *conn) examineSoon() {
 	l := c.loop
-	if c.stage == stageHTTP2 && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.h2.Established() {
+	if c.stage == stageServing && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.engine.Established() {
 		l.wheel.arm(&c.timer, l.now+l.examineEvery)
 	}
 }
@@ -103,7 +101,7 @@ func (c *conn) examineSoon() {
 // isOld reports whether the connection has come to the age at which it is to
 // end, and has not been told.
 func (c *conn) isOld() bool {
-	return c.oldAt > 0 && c.loop.now >= c.oldAt && !c.h2.Draining()
+	return c.oldAt > 0 && c.loop.now >= c.oldAt && !c.engine.Draining()
 }
 
 // countRequest notes a request, and retires a connection that has had enough of
@@ -120,7 +118,7 @@ func (c *conn) countRequest() {
 // retire begins the graceful end of a connection that is established. The
 // caller flushes.
 func (c *conn) retire() {
-	c.h2.Shutdown()
+	c.engine.Shutdown()
 	c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
 }
 

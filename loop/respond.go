@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/h2loop/h2loop/frames"
-	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // A Source yields a response body piece by piece; see [Exchange.SendSource].
@@ -37,7 +37,7 @@ func (x *Exchange) SetHeader(name, value string) error {
 			return nil
 		}
 	}
-	x.fields = append(x.fields, h2.Field{Name: name, Value: value})
+	x.fields = append(x.fields, message.Field{Name: name, Value: value})
 	return nil
 }
 
@@ -47,7 +47,7 @@ func (x *Exchange) AddHeader(name, value string) error {
 	if err := x.mayHave(name, value); err != nil {
 		return err
 	}
-	x.fields = append(x.fields, h2.Field{Name: name, Value: value})
+	x.fields = append(x.fields, message.Field{Name: name, Value: value})
 	return nil
 }
 
@@ -55,12 +55,12 @@ func (x *Exchange) AddHeader(name, value string) error {
 // exchange are those of the next one: nothing may stick to them.
 func (x *Exchange) mayHave(name, value string) error {
 	switch {
-	case x.stream == nil:
+	case x.request == nil:
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
 	default:
-		return h2.CheckField(name, value)
+		return message.CheckField(name, value)
 	}
 }
 
@@ -76,7 +76,7 @@ func (x *Exchange) SendString(status int, s string) error {
 	if x.isEmpty(status) {
 		return nil
 	}
-	return x.conn.h2.WriteRegion(x.stream, stringOctets(s), nil, true)
+	return x.conn.protocol.writeRegion(x, stringOctets(s), nil, true)
 }
 
 func (x *Exchange) setDefaultType() {
@@ -85,7 +85,7 @@ func (x *Exchange) setDefaultType() {
 			return
 		}
 	}
-	x.fields = append(x.fields, h2.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
+	x.fields = append(x.fields, message.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
 }
 
 // Send answers with body. It copies body.
@@ -93,7 +93,7 @@ func (x *Exchange) Send(status int, body []byte) error {
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
 	}
-	return x.conn.h2.Write(x.stream, body, true)
+	return x.conn.protocol.write(x, body, true)
 }
 
 // SendStatic answers with body, whose octets never change: they are referenced
@@ -102,7 +102,7 @@ func (x *Exchange) SendStatic(status int, body []byte) error {
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
 	}
-	return x.conn.h2.WriteRegion(x.stream, body, nil, true)
+	return x.conn.protocol.writeRegion(x, body, nil, true)
 }
 
 // SendOwned answers with body, which it takes. release is called exactly once,
@@ -113,7 +113,7 @@ func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
 		release()
 		return err
 	}
-	return x.conn.h2.WriteRegion(x.stream, body, x.newOwnedBody(release), true)
+	return x.conn.protocol.writeRegion(x, body, x.newOwnedBody(release), true)
 }
 
 // SendSource answers with what src yields, which must be length octets in all;
@@ -124,22 +124,22 @@ func (x *Exchange) SendSource(status int, length int64, src Source) error {
 		src.Release()
 		return err
 	}
-	return x.conn.h2.WriteSource(x.stream, &appSource{src, x.conn.loop, x.match.Pattern, max(length, -1)})
+	return x.conn.protocol.writeSource(x, &appSource{src, x.conn.loop, x.match.Pattern, max(length, -1)})
 }
 
 // Reset ends the exchange at once: the client sees RST_STREAM with code.
 func (x *Exchange) Reset(code frames.ErrCode) error {
-	if x.stream == nil {
+	if x.request == nil {
 		return ErrClosed
 	}
 	x.conn.loop.touch(x.conn)
-	x.conn.h2.Reset(x.stream, code)
+	x.conn.protocol.reset(x, code)
 	return nil
 }
 
 // isEmpty reports whether the answer that begin has begun has no body.
 func (x *Exchange) isEmpty(status int) bool {
-	return x.stream == nil || x.stream.Request.Method == "HEAD" || hasNoBody(status)
+	return x.request == nil || x.request.Method == "HEAD" || hasNoBody(status)
 }
 
 func hasNoBody(status int) bool { return status == 204 || status == 304 }
@@ -153,13 +153,13 @@ func (x *Exchange) begin(status int, length int64) error {
 	x.answered = true
 	x.complete(status, length)
 	x.conn.loop.touch(x.conn)
-	return x.conn.h2.WriteHeaders(x.stream, status, x.fields, x.isEmpty(status))
+	return x.conn.protocol.writeHeaders(x, status, x.fields, x.isEmpty(status))
 }
 
 // mayAnswer says why there cannot be an answer with status.
 func (x *Exchange) mayAnswer(status int) error {
 	switch {
-	case x.stream == nil:
+	case x.request == nil:
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
@@ -181,7 +181,7 @@ func (x *Exchange) complete(status int, length int64) {
 			hasDate = true
 		case "content-type":
 			if isLongLived(x.fields[i].Value) {
-				x.conn.h2.SetLongLived(x.stream)
+				x.conn.protocol.setLongLived(x)
 			}
 		case "content-length":
 			if status != 204 && x.isEmpty(status) {
@@ -193,10 +193,10 @@ func (x *Exchange) complete(status int, length int64) {
 		}
 	}
 	if !hasLength {
-		x.fields = append(x.fields, h2.Field{Name: "content-length", Value: l.lengthText(length)})
+		x.fields = append(x.fields, message.Field{Name: "content-length", Value: l.lengthText(length)})
 	}
 	if !hasDate {
-		x.fields = append(x.fields, h2.Field{Name: "date", Value: l.date})
+		x.fields = append(x.fields, message.Field{Name: "date", Value: l.date})
 	}
 }
 
@@ -210,8 +210,8 @@ func isLongLived(contentType string) bool {
 // too slowly: see [h2.Config]. Requests and responses of gRPC, responses of type
 // text/event-stream and CONNECT are free of them anyway.
 func (x *Exchange) LongLived() {
-	if x.stream != nil {
-		x.conn.h2.SetLongLived(x.stream)
+	if x.request != nil {
+		x.conn.protocol.setLongLived(x)
 	}
 }
 

@@ -3,10 +3,10 @@ package loop
 // Resume has the exchange's source asked again. It is [Async.Resume] for those
 // who are on the loop already. Within the source's own Pull it does nothing.
 func (x *Exchange) Resume() error {
-	if x.stream == nil {
+	if x.request == nil {
 		return ErrClosed
 	}
 	x.conn.loop.touch(x.conn)
-	x.conn.h2.Resume(x.stream)
+	x.conn.protocol.resume(x)
 	return nil
 }

@@ -3,15 +3,15 @@ package loop
 import (
 	"unsafe"
 
-	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // Static returns a handler that always gives the same answer: what can be
 // decided beforehand is. body must never change. It panics if contentType
 // cannot be sent, or status is no final one.
 func Static(status int, contentType string, body []byte) Handler {
-	fields := []h2.Field{{Name: "content-type", Value: contentType}}
-	if err := h2.CheckField(fields[0].Name, contentType); err != nil {
+	fields := []message.Field{{Name: "content-type", Value: contentType}}
+	if err := message.CheckField(fields[0].Name, contentType); err != nil {
 		panic("loop: Static: " + err.Error())
 	}
 	if status < 200 || status > 999 {

@@ -230,7 +230,7 @@ func stressSpeakTo(t *testing.T, a *conn, x *Exchange) {
 	a.isBlocked = true
 	a.pump()
 	a.flush()
-	a.flushHTTP2()
+	a.flushMessages()
 	a.linger()
 	a.receive()
 	a.onTimer()

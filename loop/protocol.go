@@ -1,0 +1,51 @@
+package loop
+
+import (
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/message"
+)
+
+// An engine is the state machine of a connection's protocol: an [h2.Conn], whose
+// methods say what these do, or an h1.Conn.
+type engine interface {
+	Receive(b []byte) error
+	Established() bool
+
+	SetRoom(n int)
+	WantsRoom() bool
+	Fill()
+	HasPending() bool
+	Pending() [][]byte
+	Flushed()
+
+	NeedsTick() bool
+	Tick() error
+	OpenStreams() int
+
+	Shutdown()
+	Draining() bool
+	Finished() bool
+	Close()
+	Abandon()
+}
+
+// A protocol is how exchanges reach their streams, whatever the engine.
+type protocol interface {
+	writeHeaders(x *Exchange, status int, fields []message.Field, end bool) error
+	write(x *Exchange, p []byte, end bool) error
+	writeRegion(x *Exchange, p []byte, rel message.Releaser, end bool) error
+	writeSource(x *Exchange, src message.Source) error
+	resume(x *Exchange)
+
+	requestEnded(x *Exchange) bool
+	consume(x *Exchange, n int)
+
+	setLongLived(x *Exchange)
+	reset(x *Exchange, code frames.ErrCode)
+	holdPlace()
+	freePlace()
+
+	// end ends the connection in order, at once, and says why where the
+	// protocol can.
+	end(reason string)
+}
