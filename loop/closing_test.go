@@ -1,11 +1,13 @@
 package loop_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -36,39 +38,55 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 		name  string
 		after int
 		clean bool
+		reads bool // while it sends
 	}{
-		{"nothing follows", 0, true},
-		{"a megabyte follows", 1<<20 - 1<<14, true},
-		{"ten megabytes follow", 10 << 20, false},
+		{"nothing follows", 0, true, false},
+		{"a megabyte follows", 1<<20 - 1<<14, true, false},
+		{"ten megabytes follow", 10 << 20, false, true},
+		{"ten megabytes follow, sent before any is read", 10 << 20, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			b := append(badFrame(), make([]byte, tt.after)...)
 			forEachTransport(t, func(t *testing.T, tr transport) {
-				times := 100
-				if tt.after > 1<<20 {
-					times = 10
-				}
-				for range times {
+				arrived := 0
+				for range 100 {
 					ts.t = t
 					p := ts.open(tr)
 					p.get("/")
-					p.out = append(p.out, badFrame()...)
-					p.out = append(p.out, make([]byte, tt.after)...)
-					if tt.clean {
-						p.flush() // before the first octet is read
-					} else {
-						rest := p.out
-						p.out = nil
-						go func() { _, _ = p.nc.Write(rest) }()
-					}
+					sent := p.send(b, tt.reads)
 					p.untilClosed()
 					wantGoAway(t, p, frames.ErrCodeProtocol)
 					if tt.clean {
 						p.wantCleanEnd()
 					}
+					if err := wait(t, "the end of sending", sent); tt.clean && err != nil {
+						t.Errorf("sending: %v", err)
+					}
+					if len(p.goAways) == 1 {
+						arrived++
+					}
+					_ = p.nc.Close()
 				}
+				t.Logf("%d of 100 have seen GOAWAY", arrived)
 			})
 		})
 	}
+}
+
+// send sends b, whatever the windows are, and says on the channel what came of
+// it: before it returns, or beside what the test goes on to do.
+func (p *peer) send(b []byte, beside bool) <-chan error {
+	sent := make(chan error, 1)
+	write := func() {
+		_, err := p.nc.Write(b)
+		sent <- err
+	}
+	if beside {
+		go write()
+	} else {
+		write()
+	}
+	return sent
 }
 
 // TestCloseNotify sees TLS ended as it should be (RFC 8446, Section 6.1). The
@@ -110,22 +128,74 @@ func (c *recordingConn) Read(b []byte) (int, error) {
 // peer sees the answer: the connection does not close.
 func TestAnswerArrives(t *testing.T) {
 	t.Parallel()
+	const length = 10 << 20
 	ts := newServer(t, loop.Config{}, bodyRoutes)
-	forEachTransport(t, func(t *testing.T, tr transport) {
-		ts.t = t
-		p := ts.open(tr)
-		id := p.post("/read/1000")
-		a := p.streams[id]
-		for sent := 0; sent < 600<<10; sent += 16384 { // as the window allows
-			p.data(id, make([]byte, 16384), false)
+	whole := frames.AppendData(nil, frames.Data{StreamID: 1, Data: make([]byte, frames.DefaultMaxFrameSize)})
+	whole = bytes.Repeat(whole, length/frames.DefaultMaxFrameSize)
+	for _, tt := range []struct {
+		name     string
+		declared bool // content-length
+		send     func(t *testing.T, p *peer, id frames.StreamID) <-chan error
+	}{
+		{"as windows allow", false, sendAllowed},
+		{"as windows allow, declared", true, sendAllowed},
+		{"whatever the windows are", false, func(_ *testing.T, p *peer, _ frames.StreamID) <-chan error {
+			return p.send(whole, true)
+		}},
+		{"whatever the windows are, before any is read", true, func(_ *testing.T, p *peer, _ frames.StreamID) <-chan error {
+			return p.send(whole, false)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			forEachTransport(t, func(t *testing.T, tr transport) {
+				arrived := 0
+				for range 100 {
+					ts.t = t
+					p := ts.open(tr)
+					var declared []string
+					if tt.declared {
+						declared = []string{"content-length", strconv.Itoa(length)}
+					}
+					id := p.post("/read/1000", declared...)
+					sent := tt.send(t, p, id)
+					a := p.streams[id]
+					p.until("413 and the reset", func() bool { return a.ended && a.reset })
+					a.want(t, "413", "Content Too Large\n")
+					if a.code != frames.ErrCodeNo {
+						t.Errorf("reset with %v, want NO_ERROR", a.code)
+					}
+					if err := wait(t, "the end of sending", sent); err != nil {
+						t.Errorf("sending: %v", err)
+					}
+					p.answer(p.post("/early")).want(t, "200", "early")
+					if a.status() == "413" && len(p.goAways) == 0 {
+						arrived++
+					}
+					_ = p.nc.Close()
+				}
+				t.Logf("%d of 100 have seen 413 and were served again", arrived)
+			})
+		})
+	}
+}
+
+// sendAllowed sends as much of a body as the server's windows allow, until they
+// open no more or the answer is there.
+func sendAllowed(t *testing.T, p *peer, id frames.StreamID) <-chan error {
+	t.Helper()
+	a := p.streams[id]
+	const piece = 16384
+	for sent := int64(0); !a.done(); {
+		left := min(int64(p.settings[frames.SettingInitialWindowSize])+a.granted, 65535+p.granted) - sent
+		if left < piece {
+			break
 		}
-		p.until("413 and the reset", func() bool { return a.ended && a.reset })
-		a.want(t, "413", "Content Too Large\n")
-		if a.code != frames.ErrCodeNo {
-			t.Errorf("reset with %v, want NO_ERROR", a.code)
-		}
-		p.answer(p.post("/early")).want(t, "200", "early")
-	})
+		p.data(id, make([]byte, piece), false)
+		sent += piece
+	}
+	sent := make(chan error)
+	close(sent)
+	return sent
 }
 
 // TestPeerLeaves closes the connection in the middle of bodies: everything is
@@ -228,36 +298,44 @@ func TestHalfClose(t *testing.T) {
 }
 
 // TestGoAwayBehindSlowReader makes a connection error while megabytes wait for a
-// reader that is slow, and not stopped: all that was sent arrives.
+// reader that is slow, and not stopped: all that was sent arrives, also if the
+// reader goes on sending.
 func TestGoAwayBehindSlowReader(t *testing.T) {
 	t.Parallel()
 	body := pattern(bigLen)
 	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
 		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, body) })
 	})
-	forEachTransport(t, func(t *testing.T, tr transport) {
-		t.Parallel()
-		slow := dialSlow(t, ts.addr(tr))
-		var nc net.Conn = slow
-		if tr == overTLS {
-			nc = tls.Client(slow, clientTLS("h2"))
-		}
-		p := openOn(t, nc, initialWindow(1<<30))
-		p.credit = false
-		p.grant(0, 1<<30)
-		p.get("/")
-		time.Sleep(500 * time.Millisecond) // fills the socket
-		p.credit = true                    // what a closed socket gets it answers with a reset
-		slow.begin(3)
-		p.out = append(p.out, badFrame()...)
-		p.flush()
-		p.untilClosed()
-		wantGoAway(t, p, frames.ErrCodeProtocol)
-		p.wantCleanEnd()
-		if slow.pauses > 0 {
-			t.Log("so little was on its way that the test shows nothing")
-		}
-	})
+	for name, after := range map[string]int{"nothing follows": 0, "ten megabytes follow": 10 << 20} {
+		t.Run(name, func(t *testing.T) {
+			forEachTransport(t, func(t *testing.T, tr transport) {
+				t.Parallel()
+				slow := dialSlow(t, ts.addr(tr))
+				var nc net.Conn = slow
+				if tr == overTLS {
+					nc = tls.Client(slow, clientTLS("h2"))
+				}
+				p := openOn(t, nc, initialWindow(1<<30))
+				p.credit = false
+				p.grant(0, 1<<30)
+				p.get("/")
+				time.Sleep(500 * time.Millisecond) // fills the socket
+				p.credit = after == 0              // what a closed socket gets it answers with a reset
+				slow.begin(3)
+				sent := p.send(append(badFrame(), make([]byte, after)...), true)
+				p.untilClosed()
+				wantGoAway(t, p, frames.ErrCodeProtocol)
+				if after == 0 {
+					p.wantCleanEnd()
+				}
+				_ = p.nc.Close()
+				wait(t, "the end of sending", sent)
+				if slow.pauses > 0 {
+					t.Log("so little was on its way that the test shows nothing")
+				}
+			})
+		})
+	}
 }
 
 // dialSlow connects with a small receive buffer, so that it is the server's

@@ -35,8 +35,8 @@ const (
 	leastBatch = 16 << 10
 )
 
-// Linger bounds: how long without progress, and how much, to listen to a peer
-// after the last octet for it, so that the kernel does not answer what it still
+// Linger bounds: how long without progress, and how much once it has all that was
+// sent, to listen to a peer after the last octet for it, so that the kernel does not answer what it still
 // sends with a reset that destroys what we sent.
 const (
 	lingerTime  = 2 * time.Second
@@ -271,8 +271,14 @@ func (c *conn) receivePlain(b []byte) error {
 	return nil
 }
 
+// discard counts n octets that came behind the end. Too many of them end the
+// connection, but not while the peer has yet to take what was sent before: closing
+// would destroy that. If it takes none, lingerOn ends it.
 func (c *conn) discard(n int) {
-	if c.lingered += int32(n); c.lingered > lingerBytes {
+	if c.lingered <= lingerBytes {
+		c.lingered += int32(n)
+	}
+	if c.lingered > lingerBytes && c.wire.unread() == 0 {
 		c.loop.cross(limitLinger)
 		c.wire.close()
 	}
