@@ -35,12 +35,14 @@ const (
 	leastBatch = 16 << 10
 )
 
-// Linger bounds: how long without progress, and how much once it has all that was
-// sent, to listen to a peer after the last octet for it, so that the kernel does not answer what it still
-// sends with a reset that destroys what we sent.
+// Linger bounds: how long, and how much, to listen to a peer once it has taken the
+// last octet for it, so that the kernel does not answer what it still sends with a
+// reset that destroys what we sent. lingerMost bounds the time in which it takes
+// none of them where [h2.Config.StallTimeout] does not.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 1 << 20
+	lingerMost  = time.Minute
 )
 
 // drainPause is how long a peer without open streams has to answer PING when the
@@ -565,11 +567,21 @@ func (c *conn) linger() {
 	c.wire.shutdownWrite()
 }
 
-// lingerOn gives a peer more time that has taken octets in the time it had: if
-// it is slow, closing would destroy what is on its way.
+// lingerOn looks again at a connection that is to end. A peer that has not taken
+// all that was sent is held to what any reader is: closing would destroy what is on
+// its way. Once it has, it had the time since the last look to close.
 func (c *conn) lingerOn() {
 	left := c.wire.unread()
-	if left >= c.unread {
+	if left == 0 && c.unread == 0 {
+		c.wire.close()
+		return
+	}
+	timeout := c.loop.srv.cfg.HTTP2.StallTimeout
+	if timeout <= 0 {
+		timeout = lingerMost
+	}
+	if c.takesTooLittle(left, timeout, 2*lingerTime) {
+		c.loop.cross(limitSocket)
 		c.wire.close()
 		return
 	}

@@ -131,13 +131,19 @@ func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 // on average for so long.
 func (c *conn) isStalled() bool {
 	cfg := &c.loop.srv.cfg.HTTP2
-	passed := c.loop.now - c.examined
-	c.examined = c.loop.now
 	if !c.isBlocked || cfg.StallTimeout <= 0 {
 		c.socket.Stop()
+		c.examined = c.loop.now
 		return false
 	}
-	acked := c.written - int64(c.wire.unread())
-	passed = min(passed, 2*c.loop.examineEvery) // the loop may have been held up
-	return c.socket.IsSlow(acked, passed, cfg.StallTimeout, cfg.MinBodyRate)
+	return c.takesTooLittle(c.wire.unread(), cfg.StallTimeout, 2*c.loop.examineEvery)
+}
+
+// takesTooLittle is called now and then, at least every most, while octets wait
+// for the peer, of which it has not acknowledged left.
+func (c *conn) takesTooLittle(left int, timeout, most time.Duration) bool {
+	l := c.loop
+	passed := min(l.now-c.examined, most) // the loop may have been held up
+	c.examined = l.now
+	return c.socket.IsSlow(c.written-int64(left), passed, timeout, l.srv.cfg.HTTP2.MinBodyRate)
 }

@@ -95,6 +95,23 @@ func TestSlowPeers(t *testing.T) {
 			},
 		},
 		{
+			name: "socket, behind the end", what: "socket",
+			cfg: func(cfg *h2.Config) { cfg.StallTimeout = timeout },
+			play: func(t *testing.T, p *peer) {
+				p.credit = false
+				p.configure(frames.Setting{ID: frames.SettingInitialWindowSize, Value: 1 << 30})
+				p.grant(0, 1<<30)
+				for range 10 {
+					p.headers("GET", "/big", true)
+				}
+				p.flush()
+				time.Sleep(timeout / 2) // fills the socket
+				p.out = append(p.out, badFrame()...)
+				p.flush()
+				time.Sleep(4 * timeout)
+			},
+		},
+		{
 			name: "keepalive", what: "keepalive",
 			cfg: func(cfg *h2.Config) { cfg.KeepAlive, cfg.KeepAliveTimeout = timeout/2, timeout/2 },
 			play: func(t *testing.T, p *peer) {
