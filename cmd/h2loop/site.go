@@ -31,7 +31,13 @@ type routeList struct {
 }
 
 func (r *routeList) add(pattern, note string, h loop.Handler) {
-	method, path, _ := strings.Cut(pattern, " ")
+	_, path, _ := strings.Cut(pattern, " ")
+	r.addAs(pattern, path, note, h)
+}
+
+// addAs tells of a pattern with wildcards by a path that matches it.
+func (r *routeList) addAs(pattern, path, note string, h loop.Handler) {
+	method, _, _ := strings.Cut(pattern, " ")
 	r.srv.Handle(pattern, h)
 	r.routes = append(r.routes, routeInfo{method, path, note})
 }
@@ -59,6 +65,7 @@ func addSite(r *routeList) error {
 	r.add("GET /hello", "the shortest answer", loop.Static(200, "text/plain; charset=utf-8", []byte("Hello, World!\n")))
 	r.add("GET /headers", "your request, as it arrived", sendHeaders)
 	r.add("GET /connection", "this connection and these routes, in JSON", r.sendConnection)
+	addDemo(r)
 	return nil
 }
 
