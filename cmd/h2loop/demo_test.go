@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	endian "encoding/binary" // binary is the program
 	"encoding/xml"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/h2loop/h2loop/loop"
 )
 
 func TestTiles(t *testing.T) {
@@ -131,6 +134,49 @@ func TestBulk(t *testing.T) {
 		if resp, err := c.Head(base + "demo/bulk/a"); err != nil || resp.StatusCode != 200 || resp.ContentLength != 8<<20 {
 			t.Errorf("HEAD: %v, %v", resp, err)
 		}
+	}
+}
+
+// TestBulkEnds wants that answers leave nothing behind, however they end.
+func TestBulkEnds(t *testing.T) {
+	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBulk()
+	srv.Handle("GET /bulk/{name}", b.send)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(t.Context()) }()
+	url := "http://" + srv.Addrs()[0].String() + "/bulk/a"
+	c := newClient(nil)
+	get(t, c, url+"?mib=1")
+	if resp, err := c.Head(url); err != nil {
+		t.Error(err)
+	} else {
+		resp.Body.Close()
+	}
+	for range 10 { // given up
+		resp, err := c.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	cancel()
+	_ = srv.Shutdown(cut) // in the middle of it
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.links) != 0 {
+		t.Errorf("%d links are left", len(b.links))
 	}
 }
 
