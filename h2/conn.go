@@ -64,6 +64,8 @@ type Conn struct {
 	record  int       // TLS: octets of plaintext a record holds; else 0
 	filling *Stream   // the stream whose source is being asked
 
+	parkedRank uint8 // of the most urgent stream that was parked
+
 	life    lifetime
 	time    timing
 	sent    int64 // octets of DATA

@@ -17,6 +17,9 @@ type priority struct {
 	incremental bool
 }
 
+// rank returns how urgent p is, from 1 for the least.
+func (p priority) rank() uint8 { return numUrgencies - p.urgency }
+
 // unsignalled is the priority of a stream that came without any signal. The
 // RFC's default is not incremental; but clients that say nothing are mostly
 // those that share one connection among users, and one endless answer must

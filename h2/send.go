@@ -191,12 +191,25 @@ func (c *Conn) SetRoom(n int) { c.room = n }
 func (c *Conn) Fill() {
 	c.endLame() // RST_STREAM does not wait behind DATA
 	for c.room > frames.HeaderLen && !c.sched.empty() && c.sendWindow > 0 {
-		if !c.sendFrom(c.sched.next()) {
+		s := c.sched.next()
+		if c.isAfterParked(s) || !c.sendFrom(s) {
 			break
 		}
 	}
 	c.endLame()
 }
+
+// park has s wait for the batch to leave: what its source last lent is in it.
+func (c *Conn) park(s *Stream) {
+	c.unschedule(s)
+	c.parked.pushBack(s)
+	c.parkedRank = max(c.parkedRank, s.priority.rank())
+}
+
+// isAfterParked reports whether a more urgent stream than s is parked. The batch is
+// then complete: a source that lends small pieces would else have one of them in a
+// batch, and what is less urgent all the rest of it.
+func (c *Conn) isAfterParked(s *Stream) bool { return s.priority.rank() < c.parkedRank }
 
 // maxFrameSegments is what one frame can add to a batch: its header behind
 // what is open, and its payload; and a run of scratch may follow.
@@ -212,9 +225,7 @@ func (c *Conn) sendFrom(s *Stream) bool {
 	}
 	if b.at == len(b.regions) {
 		if c.out != nil && c.out.number != 0 && b.lentIn == c.out.number {
-			// What the source last lent is in this very batch.
-			c.unschedule(s)
-			c.parked.pushBack(s)
+			c.park(s)
 			return true
 		}
 		if !c.pull(s) {
@@ -317,6 +328,7 @@ func (c *Conn) Pending() [][]byte {
 // Flushed says that all of Pending is written, or as good as: its octets are
 // no longer referenced. Releases run here.
 func (c *Conn) Flushed() {
+	c.parkedRank = 0
 	for s := c.parked.head; s != nil; s = c.parked.head {
 		c.parked.remove(s)
 		c.schedule(s)

@@ -354,6 +354,36 @@ func TestSourcesShareABatch(t *testing.T) {
 	}
 }
 
+// TestRFC9218Section10_UrgentSource has an urgent source lend small pieces, one a
+// batch: what is less urgent does not fill the batches up, but waits for its end.
+func TestRFC9218Section10_UrgentSource(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.bigWindows(1 << 20)
+	tc.answerHeaders()
+	tc.recv(tc.get(1, "priority: u=5"), tc.get(3, "priority: u=1"), tc.get(5, "priority: u=1, i"))
+	tc.drain()
+	piece := strings.Repeat("x", 5000)
+	mustDo(t, tc.c.WriteRegion(tc.stream(1), make([]byte, 10000), nil, true))
+	mustDo(t, tc.c.WriteSource(tc.stream(3), tc.source(3, piece, piece)))
+	mustDo(t, tc.c.WriteSource(tc.stream(5), tc.source(5, piece)))
+	tc.want("the urgent ones, in turns, and then the other",
+		"DATA 5 len=5000 END_STREAM", "DATA 3 len=5000", "DATA 3 len=5000 END_STREAM", "DATA 1 len=10000 END_STREAM")
+}
+
+// TestRFC9218Section10_IdleUrgentSource has an urgent source that has nothing ready:
+// what is less urgent does not wait for it.
+func TestRFC9218Section10_IdleUrgentSource(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.answerHeaders()
+	tc.recv(tc.get(1, "priority: u=5"), tc.get(3, "priority: u=1"))
+	tc.drain()
+	src := tc.source(3)
+	src.open = true
+	mustDo(t, tc.c.WriteSource(tc.stream(3), src))
+	mustDo(t, tc.c.WriteRegion(tc.stream(1), make([]byte, 5000), nil, true))
+	tc.want("only what there is", "DATA 1 len=5000 END_STREAM")
+}
+
 // TestSourceLongerThanAsked yields more than there is room for: it is kept.
 func TestSourceLongerThanAsked(t *testing.T) {
 	tc := newTestConn(t, Config{})
