@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/h2loop/h2loop/frames"
 )
@@ -58,6 +57,43 @@ func TestLimits(t *testing.T) {
 		{
 			name: "PRIORITY", limit: LimitNoise, cfg: Config{NoiseBudget: few},
 			abuse: func(*testConn, int) []byte { return frame(frames.TypePriority, 0, 1, "\x00\x00\x00\x00\x00") },
+		},
+		{
+			name: "PRIORITY_UPDATE back and forth", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep: func(tc *testConn) {
+				tc.recv(tc.post(1))
+				for i := range maxPriorityChanges {
+					tc.recv(priorityUpdate(1, fmt.Sprintf("u=%d", i%2)))
+				}
+			},
+			abuse: func(_ *testConn, i int) []byte { return priorityUpdate(1, fmt.Sprintf("u=%d", i%2)) },
+		},
+		{
+			name: "WINDOW_UPDATE for nothing", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			abuse: func(*testConn, int) []byte { return windowUpdate(0, 1) },
+		},
+		{
+			name: "WINDOW_UPDATE on a closed stream", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.recv(tc.get(1), rst(1, frames.ErrCodeCancel)) },
+			abuse: func(*testConn, int) []byte { return windowUpdate(1, 1) },
+		},
+		{
+			name: "PING ACK", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			abuse: func(*testConn, int) []byte { return frames.AppendPing(nil, frames.Ping{Ack: true}) },
+		},
+		{
+			name: "HEADERS on a stream that was reset", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep:  func(tc *testConn) { tc.recv(tc.post(1)); tc.c.Reset(tc.stream(1), frames.ErrCodeCancel) },
+			abuse: func(tc *testConn, _ int) []byte { return tc.headers(1, true, "x: y") },
+		},
+		{
+			name: "HEADERS above the last GOAWAY", limit: LimitNoise, cfg: Config{NoiseBudget: few},
+			prep: func(tc *testConn) {
+				tc.recv(tc.post(1))
+				tc.c.Shutdown()
+				tc.recv(frames.AppendPing(nil, frames.Ping{Ack: true, Data: drainPing}))
+			},
+			abuse: func(tc *testConn, i int) []byte { return tc.get(frames.StreamID(2*i + 3)) },
 		},
 		{
 			name: "empty DATA", limit: LimitNoise, cfg: Config{NoiseBudget: few},
@@ -216,109 +252,5 @@ func TestEncoderTableSize(t *testing.T) {
 			t.Errorf("%d octets: the block is %s", size, block)
 		}
 		tc.drain() // the peer decodes it
-	}
-}
-
-// TestHonestClients are busy, in the ways of browsers, proxies and gRPC, with time
-// that is passed in. None of them is cut.
-func TestHonestClients(t *testing.T) {
-	for name, play := range map[string]func(tc *testConn, id func() frames.StreamID){
-		"a browser that cancels thousands of images": func(tc *testConn, id func() frames.StreamID) {
-			for range 5000 {
-				i := id()
-				tc.recv(tc.get(i), rst(i, frames.ErrCodeCancel))
-				tc.recv(tc.get(id()))
-				tc.sh.Now += 20 * time.Millisecond
-			}
-		},
-		"a hundred cancels at once, every ten seconds": func(tc *testConn, id func() frames.StreamID) {
-			tc.app.request = nil
-			for range 360 {
-				for range 100 {
-					i := id()
-					tc.recv(tc.get(i), rst(i, frames.ErrCodeCancel))
-				}
-				tc.app.events = nil
-				tc.sh.Now += 10 * second
-			}
-		},
-		"gRPC messages of five octets": func(tc *testConn, id func() frames.StreamID) {
-			tc.app.request = nil
-			i := id()
-			tc.recv(tc.post(i, "content-type: application/grpc"))
-			s := tc.stream(i)
-			mustDo(tc.t, tc.c.WriteHeaders(s, 200, nil, false))
-			for n := range 100_000 {
-				tc.recv(data(i, "\x00\x00\x00\x00\x00"))
-				if n%1000 == 0 {
-					mustDo(tc.t, tc.c.Write(s, []byte("\x00\x00\x00\x00\x00"), false))
-					tc.turn()
-					tc.app.events, tc.lines = nil, nil
-				}
-			}
-		},
-		"an upload in chunks of up to 16 octets": func(tc *testConn, id func() frames.StreamID) {
-			i := id()
-			tc.app.request = nil
-			tc.recv(tc.post(i))
-			for n := range 20_000 {
-				tc.recv(data(i, "0123456789abcdef"[:1+n%16]))
-				if n%1000 == 0 {
-					tc.turn()
-					tc.app.events, tc.lines = nil, nil
-				}
-			}
-		},
-		"a proxy that grants every 4 KiB": func(tc *testConn, id func() frames.StreamID) {
-			i := id()
-			tc.recv(tc.get(i))
-			for range 100_000 {
-				tc.recv(windowUpdate(i, 4096), windowUpdate(0, 4096))
-				tc.recv(windowUpdate(0, 1))
-				if tc.c.sendWindow > 1<<30 {
-					break
-				}
-			}
-		},
-		"PING every second for a day": func(tc *testConn, _ func() frames.StreamID) {
-			for range 24 * 3600 {
-				tc.recv(ping("12345678"))
-				tc.turn()
-				tc.lines = nil
-				tc.sh.Now += second
-			}
-		},
-		"PRIORITY_UPDATE for thousands of streams": func(tc *testConn, id func() frames.StreamID) {
-			for range 5000 {
-				i := id()
-				tc.recv(tc.get(i), priorityUpdate(i, "u=2"))
-				tc.turn()
-				tc.app.events, tc.lines = nil, nil
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tc := newTestConn(t, Config{})
-			tc.whole = true
-			tc.answer("x")
-			next := frames.StreamID(1)
-			play(tc, func() frames.StreamID {
-				next += 2
-				if next%64 == 1 {
-					tc.turn()
-					tc.app.events, tc.lines = nil, nil
-				}
-				return next - 2
-			})
-			if tc.err != nil {
-				t.Fatalf("cut: %v", tc.err)
-			}
-			tc.drain()
-			for l, n := range tc.sh.Crossed {
-				if n != 0 {
-					t.Errorf("%s crossed %d times", Limit(l), n)
-				}
-			}
-		})
 	}
 }

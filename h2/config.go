@@ -55,9 +55,10 @@ type Config struct {
 
 	// ResetBudget bounds the streams that the peer resets (rapid reset,
 	// CVE-2023-44487) and makes us reset (CVE-2025-8671), NoiseBudget the frames
-	// of no use: empty DATA, tiny DATA that nobody reads, PRIORITY, unknown ones
-	// (CVE-2019-9511 to 9518). Beyond: GOAWAY(ENHANCE_YOUR_CALM). Default 1000 at
-	// once and 10 a second.
+	// of no use: empty DATA, tiny DATA that nobody reads, PRIORITY and
+	// WINDOW_UPDATE that change nothing, unknown ones (CVE-2019-9511 to 9518).
+	// Each completed request gives one back. Beyond: GOAWAY(ENHANCE_YOUR_CALM).
+	// Default 1000 at once and 10 a second.
 	ResetBudget, NoiseBudget Budget
 
 	// MaxAnswers bounds the PING and SETTINGS acknowledgements and the RST_STREAM

@@ -38,7 +38,8 @@ func (b *bucket) giveBack(n int32) { b.spent = max(0, b.spent-n) }
 // budgets bound what a peer may make us do for nothing.
 type budgets struct {
 	resets bucket // rapid reset (CVE-2023-44487) and resets it makes us send (CVE-2025-8671)
-	noise  bucket // empty and tiny DATA, unknown frames, PRIORITY of no use (CVE-2019-9511 to 9518)
+	noise  bucket // empty and tiny DATA, unknown frames, PRIORITY and WINDOW_UPDATE of no use (CVE-2019-9511 to 9518)
+	grants int32  // WINDOW_UPDATE that are of use, because of what was sent
 }
 
 // completed credits a request that was answered in full.
@@ -82,6 +83,30 @@ func (c *Conn) recvTiny(s *Stream) error {
 	}
 	s.tiny++
 	return nil
+}
+
+// What a peer takes it grants anew, sooner or later: some with each DATA frame,
+// for the stream and for the connection, others with every 4 KiB that were read.
+// Twice that is of use, for what was sent; the rest is noise, and so is all that
+// makes us cut a body into tiny frames (data dribble, CVE-2019-9511).
+const (
+	grantsPerFrame = 4
+	grantEvery     = 1 << 10        // octets of DATA
+	maxGrants      = maxWindow >> 9 // for two windows that are full
+)
+
+// sentData notes that n octets were sent, which the peer may grant anew.
+func (b *budgets) sentData(n int) {
+	b.grants = min(b.grants+grantsPerFrame+int32(n/grantEvery), maxGrants)
+}
+
+// chargeGrant charges a WINDOW_UPDATE that is not for what was sent.
+func (c *Conn) chargeGrant() error {
+	if b := &c.budget; b.grants > 0 {
+		b.grants--
+		return nil
+	}
+	return c.recvUseless()
 }
 
 // answer charges a control frame that the peer makes us queue.
@@ -162,4 +187,9 @@ const (
 	// maxEarlyPriorities bounds the PRIORITY_UPDATE frames remembered for
 	// streams that are not open yet (RFC 9218, Section 7.1).
 	maxEarlyPriorities = 16
+
+	// maxPriorityChanges is how often PRIORITY_UPDATE may change the priority of
+	// a stream; from there on each is of no use (CVE-2019-9513). Browsers do so
+	// a few times: when an image turns out to be visible, or is scrolled away.
+	maxPriorityChanges = 16
 )

@@ -154,9 +154,14 @@ func TestSection10_5_UselessFrames(t *testing.T) {
 func TestSection10_5_UsefulFrames(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	tc.recv(tc.post(1), tc.get(3), rst(3, frames.ErrCodeCancel))
+	s := tc.stream(1)
+	mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
 	for i := range 3 * burst {
-		tc.recv(data(1, "x"), padded(1, "x", 9, false), windowUpdate(1, 1), windowUpdate(0, 1), windowUpdate(3, 1),
-			priorityUpdate(1, []string{"u=1", "u=2"}[i%2]))
+		mustDo(t, tc.c.Write(s, []byte("x"), false))
+		tc.recv(data(1, "x"), padded(1, "x", 9, false), windowUpdate(1, 1), windowUpdate(0, 1), windowUpdate(3, 1))
+		if i < maxPriorityChanges {
+			tc.recv(priorityUpdate(1, []string{"u=1", "u=2"}[i%2]))
+		}
 		if i%100 == 0 {
 			tc.drain()
 			tc.app.events = nil

@@ -161,6 +161,12 @@ func (c *Conn) recvPriorityUpdate(h frames.Header, payload []byte) error {
 		if s.priority == p {
 			return c.recvUseless()
 		}
+		if s.changes++; s.changes > maxPriorityChanges {
+			s.changes = maxPriorityChanges
+			if err := c.recvUseless(); err != nil {
+				return err
+			}
+		}
 		waiting := s.list != nil && s.list != &c.parked
 		if waiting {
 			c.sched.remove(s, &c.parked, c.shared)

@@ -115,8 +115,9 @@ func (c *Conn) recvPing(h frames.Header, payload []byte) error {
 	if f.Ack {
 		if c.life == lifeGoingAway && f.Data == drainPing {
 			c.sendLastGoAway("shutting down")
+			return nil
 		}
-		return nil
+		return c.recvUseless() // those that keepalive asks for are few
 	}
 	if err := c.answer(); err != nil {
 		return err
@@ -144,6 +145,9 @@ func (c *Conn) recvWindowUpdate(h frames.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := c.chargeGrant(); err != nil {
+		return err
+	}
 	if f.StreamID == 0 {
 		if !c.sendWindow.grow(int64(f.Increment)) {
 			return frames.ConnError{Code: frames.ErrCodeFlowControl, Reason: "connection window above 2^31-1", Section: "6.9.1"}
@@ -157,7 +161,7 @@ func (c *Conn) recvWindowUpdate(h frames.Header, payload []byte) error {
 	if s == nil {
 		// The stream has closed here while the peer still reads what it was
 		// sent: x/net's client grants every 4 KiB, a thousand times for what
-		// a socket holds. That is honest and costs nothing.
+		// a socket holds.
 		return nil
 	}
 	if !s.sendWindow.grow(int64(f.Increment)) {

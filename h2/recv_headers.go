@@ -69,7 +69,7 @@ func (c *Conn) openBlock() error {
 		if c.life >= lifeDraining {
 			// Above the identifier that our GOAWAY named: the peer will
 			// retry it elsewhere (RFC 9113, Section 6.8).
-			return nil
+			return c.recvUseless()
 		}
 		c.maxID = b.id
 		if !c.mayOpen() {
@@ -101,7 +101,7 @@ func (c *Conn) openBlock() error {
 	}
 	switch {
 	case c.closed.wasReset(b.id):
-		return nil
+		return c.recvUseless() // in flight, like its DATA; but not for ever
 	case c.closed.wasEnded(b.id):
 		return frames.ConnError{Code: frames.ErrCodeStreamClosed, Reason: "HEADERS on a closed stream", Section: "5.1"}
 	default:

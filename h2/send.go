@@ -115,6 +115,7 @@ func (c *Conn) sendDirect(s *Stream, p []byte, end bool) {
 		return
 	}
 	c.sendData(s, p, end, true)
+	c.budget.sentData(len(p))
 	if end {
 		s.body.end = true
 		c.ended(s)
@@ -247,6 +248,9 @@ func (c *Conn) sendFrom(s *Stream) bool {
 		b.lentIn = c.batchNumber()
 	}
 	c.sched.sent(s)
+	if done || n >= tinyFrame {
+		c.budget.sentData(n)
+	}
 	if done {
 		c.release(r.rel)
 		b.pop()

@@ -24,11 +24,12 @@ type Stream struct {
 
 	id        frames.StreamID
 	state     streamState
-	announced bool // Handler.Request was called, so Handler.Closed is owed
-	answered  bool // the final header section was sent
-	continued bool // 100 was sent
-	longLived bool // no timeouts for its bodies
-	late      bool // answered because its request body does not come
+	announced bool  // Handler.Request was called, so Handler.Closed is owed
+	answered  bool  // the final header section was sent
+	continued bool  // 100 was sent
+	longLived bool  // no timeouts for its bodies
+	late      bool  // answered because its request body does not come
+	changes   uint8 // of priority, by PRIORITY_UPDATE
 	priority  priority
 
 	sendWindow sendWindow
