@@ -240,6 +240,37 @@ func TestUnreadTotal(t *testing.T) {
 	}
 }
 
+// TestPool has the connections of two loops share the memory for request bodies:
+// one gets what the other leaves, to the last octet, and all of it comes back.
+func TestPool(t *testing.T) {
+	cfg := Config{MaxUnreadTotal: 100 << 20}
+	pool := &ownPool{left: cfg.MaxUnreadTotal}
+	one, other := NewShared(cfg), NewShared(cfg)
+	one.Pool, other.Pool = pool, pool
+	one.ChargeBody(90 << 20)
+	one.ChargeBody(-40 << 20)
+	other.ChargeBody(40 << 20)
+	idle := 4 * maxPoolStep
+	for name, sh := range map[string]*Shared{"one": one, "other": other} {
+		if room := sh.BodyRoom(); room > 10<<20 || room < 10<<20-idle {
+			t.Errorf("%s has room for %d octets, want 10 MiB less %d at most", name, room, idle)
+		}
+	}
+	other.ChargeBody(10<<20 - idle)
+	if room := one.BodyRoom(); room < 0 || room > idle {
+		t.Errorf("room for %d octets when all is in use", room)
+	}
+	other.ChargeBody(idle)
+	if one.unread+other.unread != cfg.MaxUnreadTotal || one.taken+other.taken > cfg.MaxUnreadTotal {
+		t.Errorf("%d octets kept, %d taken", one.unread+other.unread, one.taken+other.taken)
+	}
+	one.ChargeBody(-one.unread)
+	other.ChargeBody(-other.unread)
+	if left := pool.Left(); left < cfg.MaxUnreadTotal-idle {
+		t.Errorf("%d octets left when all is over", left)
+	}
+}
+
 // TestEncoderTableSize keeps the table that we encode with small, and says so.
 func TestEncoderTableSize(t *testing.T) {
 	for size, want := range map[uint32]string{0: "", 100: "3f45", 5000: ""} {

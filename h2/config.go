@@ -35,7 +35,8 @@ type Config struct {
 	MaxUnread int
 
 	// MaxUnreadTotal is how many octets of request bodies all connections of a
-	// [Shared] may hold, unconsumed or charged with [Shared.ChargeBody]. Beyond it
+	// [Shared], or of all that have one [Pool], may hold, unconsumed or charged
+	// with [Shared.ChargeBody]. Beyond it
 	// connection credit is held back until bodies are consumed, and requests with
 	// a body are refused with REFUSED_STREAM. Default 256 MiB.
 	MaxUnreadTotal int

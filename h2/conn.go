@@ -163,8 +163,9 @@ func (c *Conn) Close() {
 // is used again.
 func (c *Conn) Abandon() {
 	sh := c.shared
-	c.shared = &Shared{Now: sh.Now, cfg: sh.cfg} // takes what must not go back
-	sh.unread -= c.unread
+	c.shared = NewShared(sh.cfg) // takes what must not go back
+	c.shared.Now = sh.Now
+	sh.keep(-c.unread)
 	streams, out := c.streams.slots, c.out
 	c.life, c.streams.n, c.out = lifeClosed, 0, nil
 	for _, s := range streams {

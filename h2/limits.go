@@ -135,7 +135,7 @@ func (c *Conn) mayOpen() bool {
 		c.cross(LimitStreams)
 	case c.streams.n+c.places >= most:
 		c.cross(LimitWork)
-	case !c.block.endStream && c.shared.unread >= cfg.MaxUnreadTotal:
+	case !c.block.endStream && c.shared.BodyRoom() <= 0:
 		c.cross(LimitUnread)
 	default:
 		return true
@@ -158,10 +158,10 @@ func (c *Conn) FreePlace() {
 // ChargeBody counts n octets of request bodies which the application keeps after
 // it has consumed them against [Config.MaxUnreadTotal]; a negative n gives them
 // back.
-func (sh *Shared) ChargeBody(n int) { sh.unread += n }
+func (sh *Shared) ChargeBody(n int) { sh.keep(n) }
 
 // BodyRoom returns how many octets of request bodies may still be kept.
-func (sh *Shared) BodyRoom() int { return sh.cfg.MaxUnreadTotal - sh.unread }
+func (sh *Shared) BodyRoom() int { return sh.taken - sh.unread + sh.Pool.Left() }
 
 var (
 	errTooManyResets = frames.ConnError{

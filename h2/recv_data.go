@@ -115,8 +115,8 @@ func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
 	// Connection credit returns on receipt, so that one slow application
 	// does not stop the other streams, up to a bound.
 	c.unread += len(p)
-	c.shared.unread += len(p)
-	if c.unread <= c.shared.cfg.MaxUnread && c.shared.unread <= c.shared.cfg.MaxUnreadTotal {
+	c.shared.keep(len(p))
+	if c.unread <= c.shared.cfg.MaxUnread && c.shared.unread <= c.shared.taken {
 		c.creditConn(len(p))
 	} else {
 		c.held += len(p)
@@ -176,7 +176,7 @@ func (c *Conn) Consume(s *Stream, n int) {
 func (c *Conn) releaseUnread(s *Stream, n int) {
 	s.unread -= n
 	c.unread -= n
-	c.shared.unread -= n
+	c.shared.keep(-n)
 	if s.unread == 0 && s.tiny > 0 {
 		c.budget.noise.giveBack(s.tiny)
 		s.tiny = 0

@@ -17,8 +17,14 @@ type Shared struct {
 	// Crossed counts how often each limit was crossed.
 	Crossed [NumLimits]uint64
 
+	// Pool is where the memory for request bodies comes from. NewShared makes
+	// one of [Config.MaxUnreadTotal] octets; another is to be set before the first
+	// connection.
+	Pool Pool
+
 	cfg       Config
 	unread    int // octets of request bodies that are kept
+	taken     int // from Pool
 	streams   []*Stream
 	outboxes  []*outbox
 	carries   [][]byte
@@ -38,7 +44,50 @@ const (
 
 // NewShared returns what the connections of a new event loop share.
 func NewShared(cfg Config) *Shared {
-	return &Shared{cfg: cfg.WithDefaults()}
+	sh := &Shared{cfg: cfg.WithDefaults()}
+	sh.Pool = &ownPool{left: sh.cfg.MaxUnreadTotal}
+	return sh
+}
+
+// A Pool is memory for request bodies, in octets, that the event loops of a
+// process have together: each calls it when it pleases.
+type Pool interface {
+	Take(n int) int // returns how many of n octets there are, which are gone then
+	Give(n int)
+	Left() int
+}
+
+// An ownPool is the pool of one Shared.
+type ownPool struct{ left int }
+
+func (p *ownPool) Take(n int) int {
+	n = max(0, min(n, p.left))
+	p.left -= n
+	return n
+}
+
+func (p *ownPool) Give(n int) { p.left += n }
+func (p *ownPool) Left() int  { return p.left }
+
+// maxPoolStep is about how much more of the pool than it needs a Shared holds, so
+// that it need not ask for each piece of a body; and poolSteps how many of them
+// there are at least, so that little lies idle.
+const (
+	maxPoolStep = 64 << 10
+	poolSteps   = 1024
+)
+
+// keep counts n octets of request bodies more as kept, or fewer.
+func (sh *Shared) keep(n int) {
+	sh.unread += n
+	step := min(maxPoolStep, sh.cfg.MaxUnreadTotal/poolSteps)
+	switch spare := sh.taken - sh.unread; {
+	case spare < 0:
+		sh.taken += sh.Pool.Take(step - spare)
+	case spare > 2*step:
+		sh.taken -= spare - step
+		sh.Pool.Give(spare - step)
+	}
 }
 
 // pop takes the last element of a free list, or the zero value of T.

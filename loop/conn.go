@@ -438,16 +438,20 @@ func (c *conn) widen() (full bool) {
 // countHeld brings up to date what the loop knows of octets that gnet holds.
 func (c *conn) countHeld() {
 	n := int32(c.wire.buffered())
+	if n == c.held {
+		return
+	}
 	c.loop.held += int(n - c.held)
+	c.loop.srv.held.Add(int64(n - c.held))
 	c.held = n
 }
 
 // allowance returns how much DATA a batch may have for the sake of memory: an
-// eighth of what is left of the loop's share of [Config.MaxHeldOutput]. Sockets
+// eighth of what the process has left of [Config.MaxHeldOutput]. Sockets
 // say beforehand what they take, but not when the kernel is short of memory.
 // Nobody is held up altogether: readers that stand still keep what they have.
 func (l *eventLoop) allowance() int {
-	left := l.srv.cfg.MaxHeldOutput/l.srv.cfg.Loops - l.held
+	left := l.srv.cfg.MaxHeldOutput - int(l.srv.held.Load())
 	return max(left/8, leastBatch)
 }
 

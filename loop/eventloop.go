@@ -75,13 +75,12 @@ type eventLoop struct {
 
 // newEventLoop starts a reactor with one loop, and its doorbell.
 func newEventLoop(srv *Server) (*eventLoop, error) {
-	cfg := srv.cfg.HTTP2
-	cfg.MaxUnreadTotal = max(cfg.MaxUnreadTotal/srv.cfg.Loops, 1)
 	l := &eventLoop{
 		srv:     srv,
-		shared:  h2.NewShared(cfg),
+		shared:  h2.NewShared(srv.cfg.HTTP2),
 		records: tlsbridge.NewBuffers(),
 	}
+	l.shared.Pool = &srv.bodies
 	l.examineEvery = l.shared.TickEvery()
 	l.setTime()
 	var err error

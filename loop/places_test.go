@@ -120,3 +120,22 @@ func TestBodiesShareABudget(t *testing.T) {
 	p.data(id, half, true)
 	p.answer(id).want(t, "200", "hello")
 }
+
+// TestBodiesShareABudgetOfAllLoops gathers more on one loop than its part of the
+// budget would be: there is less for the other.
+func TestBodiesShareABudgetOfAllLoops(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{Loops: 2, HTTP2: h2.Config{MaxUnreadTotal: 100_000}}, bodyRoutes)
+	a, b := ts.open(cleartext), ts.open(cleartext) // connections are spread
+	first, second := a.post("/read"), b.post("/read")
+	a.data(first, pattern(80_000), false)
+	a.ping()
+	b.data(second, pattern(40_000), false)
+	b.answer(second).want(t, "503", "Service Unavailable\n")
+	a.data(first, nil, true)
+	a.answer(first).want(t, "200", string(pattern(80_000)))
+	second = b.post("/read")
+	b.data(second, pattern(80_000), true)
+	b.answer(second).want(t, "200", string(pattern(80_000)))
+	eventually(t, "it is counted", func() bool { return ts.srv.Stats().Limits["bodies"] == 1 })
+}

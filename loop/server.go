@@ -29,6 +29,9 @@ type Server struct {
 
 	certificates sync.Mutex // held while they are replaced
 
+	held   atomic.Int64 // octets that gnet holds for the connections of all loops
+	bodies bodyPool
+
 	panics   atomic.Int64
 	cutConns atomic.Uint64 // when the drain had to end
 
@@ -71,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
 	}
+	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
 	srv.gate = newHandshakeGate(srv)
 	if cfg.Logger != nil {
 		srv.log = *cfg.Logger
