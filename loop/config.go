@@ -50,12 +50,11 @@ type Config struct {
 	Logger *zerolog.Logger
 
 	// HTTP2 holds the limits and timeouts of the protocol. The budget for unread
-	// bodies, MaxUnreadTotal, is that of the process; each loop has its share.
+	// bodies, MaxUnreadTotal, is that of all loops together.
 	HTTP2 h2.Config
 
 	// HandshakeTimeout bounds the time from accept until the TLS handshake is
-	// over, and again until the HTTP/2 preface and first SETTINGS have come.
-	// Default 10 s.
+	// over and the HTTP/2 preface and first SETTINGS have come. Default 10 s.
 	HandshakeTimeout time.Duration
 
 	// IdleTimeout closes a connection on which no octet has come, and no stream

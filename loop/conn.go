@@ -80,7 +80,7 @@ type conn struct {
 	piled     int32         // octets written while gnet still held earlier ones
 	held      int32         // octets that gnet holds, as counted in loop.held
 	active    time.Duration // when octets last came or a stream ended, on the loop's clock
-	since     time.Duration // when the handshake, then the preface, was first waited for
+	since     time.Duration // when the connection was opened
 	timer     timer
 	requests  int           // taken so far
 	oldAt     time.Duration // when the connection is old; 0 for never
@@ -313,7 +313,6 @@ func (c *conn) look(b []byte) []byte {
 func (c *conn) speak(e engine, p protocol) {
 	c.stage, c.engine, c.protocol = stageServing, e, p
 	c.setRoom()
-	c.since = c.loop.now
 }
 
 // receiveMessages takes octets for the engine.

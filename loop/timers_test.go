@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	clientHello := func(nc net.Conn) {
 		_ = tls.Client(onlyWrites{nc}, clientTLS("h2")).Handshake()
 	}
-	for _, tt := range []struct {
+	slow := []struct {
 		name  string
 		tr    transport
 		start func(nc net.Conn)
@@ -39,24 +40,58 @@ func TestHandshakeTimeout(t *testing.T) {
 		{"TLS, no preface", overTLS, func(nc net.Conn) { _ = tls.Client(nc, clientTLS("h2")).Handshake() }},
 		{"TLS, no SETTINGS", overTLS, func(nc net.Conn) { send(tls.Client(nc, clientTLS("h2")), []byte(h2.Preface), false) }},
 		{"TLS, no ALPN", overTLS, func(nc net.Conn) { _ = tls.Client(nc, clientTLS()).Handshake() }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			begin := time.Now()
-			nc := dialAddr(t, "tcp", ts.addr(tt.tr))
-			tt.start(nc)
-			_ = readAll(t, nc)
-			if took := time.Since(begin); took < quick {
-				t.Errorf("closed after %v", took)
-			}
-		})
 	}
+	t.Run("slow", func(t *testing.T) {
+		for _, tt := range slow {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				begin := time.Now()
+				nc := dialAddr(t, "tcp", ts.addr(tt.tr))
+				tt.start(nc)
+				_ = readAll(t, nc)
+				if took := time.Since(begin); took < quick {
+					t.Errorf("closed after %v", took)
+				}
+			})
+		}
+	})
+	eventually(t, "they are counted", func() bool { return ts.srv.Stats().Limits["handshake_time"] == uint64(len(slow)) })
 	t.Run("not after the handshake", func(t *testing.T) {
 		t.Parallel()
 		p := openOn(t, dialAddr(t, "tcp", ts.addr(cleartext)))
 		time.Sleep(3 * quick)
 		p.fetch("/").want(t, "200", "hello")
 	})
+}
+
+// TestHandshakeTimeoutIsOne has peers come to the end of the TLS handshake, or of
+// the preface, when half of the time is over, and no further. They get no more
+// time for the rest, so that they are closed before one that came a little later.
+func TestHandshakeTimeoutIsOne(t *testing.T) {
+	t.Parallel()
+	const timeout = 2 * time.Second
+	ts := newServer(t, loop.Config{HandshakeTimeout: timeout, Loops: 1}, hello)
+	before, plain := ts.connect(overTLS), ts.dial(cleartext)
+	begin := time.Now()
+	time.Sleep(timeout / 4)
+	after := ts.dial(cleartext)
+	// The loop has opened it once a later one is served.
+	ts.open(cleartext).fetch("/").want(t, "200", "hello")
+	time.Sleep(timeout / 4)
+	if time.Since(begin) > timeout*3/4 {
+		t.Skip("this machine is too slow for this test")
+	}
+	if err := before.(*tls.Conn).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	send(plain, []byte(h2.Preface), false)
+	_ = readAll(t, after)
+	for _, nc := range []net.Conn{before, plain} {
+		_ = nc.SetReadDeadline(time.Now().Add(timeout / 8)) // what was sent is on its way
+		if _, err := io.ReadAll(nc); err != nil {
+			t.Errorf("a peer has time for each step: %v", err)
+		}
+	}
 }
 
 // onlyWrites lets a TLS client say its first words and fails its first Read.
@@ -68,6 +103,11 @@ func (onlyWrites) Read([]byte) (int, error) { return 0, net.ErrClosed }
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	ts := newServer(t, loop.Config{IdleTimeout: quick}, hello)
+	t.Run("all", func(t *testing.T) { testIdleTimeout(t, ts) })
+	eventually(t, "they are counted", func() bool { return ts.srv.Stats().Limits["idle"] >= 2*uint64(len(transports)) })
+}
+
+func testIdleTimeout(t *testing.T, ts *testServer) {
 	forEachTransport(t, func(t *testing.T, tr transport) {
 		t.Run("at once", func(t *testing.T) {
 			t.Parallel()
