@@ -150,6 +150,7 @@ func TestStandardClientUploads(t *testing.T) {
 func TestBodyTooLarge(t *testing.T) {
 	t.Parallel()
 	ts := newServer(t, loop.Config{MaxBufferedBody: 3000}, bodyRoutes)
+	tooLarge := uint64(0)
 	for _, tt := range []struct {
 		limit, length, most int
 		declared, fits      bool
@@ -191,8 +192,10 @@ func TestBodyTooLarge(t *testing.T) {
 				t.Error("413 has a field that was for another answer")
 			}
 			p.answer(p.post("/early")).want(t, "200", "early") // goes on
+			tooLarge++
 		})
 	}
+	eventually(t, "they are counted", func() bool { return ts.srv.Stats().Limits["body"] == tooLarge })
 }
 
 // TestBodyTooLargeForStandardClient sees net/http get 413 although it is still

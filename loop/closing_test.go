@@ -69,6 +69,15 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 				}
 				t.Logf("%d of 100 have seen GOAWAY", arrived)
 			})
+			counted := func() bool { return ts.srv.Stats().Limits["linger"] > 0 }
+			if tt.clean {
+				time.Sleep(200 * time.Millisecond) // Stats may be 100 ms old
+				if counted() {
+					t.Error("a limit was crossed")
+				}
+			} else {
+				eventually(t, "it is counted", counted)
+			}
 		})
 	}
 }
@@ -335,6 +344,44 @@ func TestGoAwayBehindSlowReader(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestLingerHasAnEnd makes a connection error, and then takes what was sent before
+// it little by little, without end: that is bounded like before the end.
+func TestLingerHasAnEnd(t *testing.T) {
+	t.Parallel()
+	cfg := loop.Config{}
+	cfg.HTTP2.StallTimeout, cfg.HTTP2.MinBodyRate = 4*time.Second, 1<<30
+	ts := newServer(t, cfg, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) { _ = x.SendStatic(200, pattern(bigLen)) })
+	})
+	slow := dialSlow(t, ts.addr(cleartext))
+	p := openOn(t, slow, initialWindow(1<<30))
+	p.credit = false
+	p.grant(0, 1<<30)
+	p.get("/")
+	time.Sleep(500 * time.Millisecond) // fills the socket
+	p.out = append(p.out, badFrame()...)
+	p.flush()
+	const most = 20
+	slow.begin(most)
+	eventually(t, "it ends", func() bool {
+		for range 10 {
+			if slow.pauses > 0 && !p.step() {
+				return true
+			}
+		}
+		return slow.pauses == 0 || ts.srv.Stats().Limits["linger"] > 0 || len(p.goAways) > 0
+	})
+	switch counted := ts.srv.Stats().Limits["linger"]; {
+	case slow.pauses == 0:
+		t.Errorf("a reader that takes 64 KiB a second is waited for for %d seconds", most)
+	case counted == 1:
+	case len(p.goAways) > 0:
+		t.Skip("so little was on its way that the test shows nothing")
+	default:
+		t.Errorf("counted %d times", counted)
 	}
 }
 

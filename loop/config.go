@@ -82,8 +82,8 @@ type Config struct {
 	UserTimeout time.Duration
 
 	// MaxUnreadAnswers bounds the octets of acknowledgements, resets and header
-	// sections that pile up for a peer which does not read. Beyond them its
-	// connection is closed. Default 256 KiB.
+	// sections that pile up for a peer which does not read. Beyond:
+	// GOAWAY(ENHANCE_YOUR_CALM). Default 256 KiB.
 	MaxUnreadAnswers int
 
 	// MaxBufferedBody bounds what [Exchange.ReadBody] gathers if its caller

@@ -367,26 +367,10 @@ func (c *conn) flushMessages() {
 		h.Fill() // for what has no octets to send
 	}
 	if h.HasPending() {
-		segs := h.Pending()
-		before := c.wire.buffered()
-		sent := 0
-		for _, s := range segs {
-			sent += len(s)
+		c.writePending()
+		if c.wire.isOpen() && c.isFlooded() {
+			c.writePending() // GOAWAY
 		}
-		if c.bridge != nil {
-			c.seal(segs)
-		} else {
-			c.written += int64(sent)
-			c.wire.write(segs)
-		}
-		if !c.wire.isOpen() {
-			return // closed within the write, and the engine with it
-		}
-		h.Flushed()
-		if c.isFlooded(before, sent) {
-			return
-		}
-		c.adapt(sent)
 	} else if c.bridge != nil {
 		c.writeRecords()
 	}
@@ -405,6 +389,35 @@ func (c *conn) flushMessages() {
 		c.loop.pushReady(c)
 	default:
 		c.pace.stop()
+	}
+}
+
+// writePending writes the batch that the engine has made. The wire may be closed
+// when it returns, and the engine with it.
+func (c *conn) writePending() {
+	segs := c.engine.Pending()
+	before := c.wire.buffered()
+	sent := 0
+	for _, s := range segs {
+		sent += len(s)
+	}
+	if c.bridge != nil {
+		c.seal(segs)
+	} else {
+		c.written += int64(sent)
+		c.wire.write(segs)
+	}
+	if !c.wire.isOpen() {
+		return
+	}
+	if before == 0 {
+		c.piled = 0
+	} else {
+		c.piled += int32(sent)
+	}
+	c.engine.Flushed()
+	if c.wire.isOpen() {
+		c.adapt(sent)
 	}
 }
 
@@ -466,21 +479,17 @@ func (c *conn) adapt(n int) {
 	}
 }
 
-// isFlooded counts what was written on top of before octets that the peer has
-// not taken: answers to what it sends while it does not read. Above a bound it
-// closes the connection and reports true.
-func (c *conn) isFlooded(before, sent int) bool {
-	if before == 0 {
-		c.piled = 0
-		return false
-	}
-	if c.piled += int32(sent); int(c.piled) <= c.loop.srv.cfg.MaxUnreadAnswers {
+// isFlooded reports whether too much was written on top of octets that the peer has
+// not taken: answers to what it sends while it does not read. That ends the
+// connection; the peer may still take what there is, see linger.
+func (c *conn) isFlooded() bool {
+	if int(c.piled) <= c.loop.srv.cfg.MaxUnreadAnswers || c.engine.Finished() {
 		return false
 	}
 	c.loop.cross(limitUnreadOutput)
-	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer makes us answer and does not read, connection closed")
-	c.wire.close()
-	return true
+	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("the peer makes us answer and does not read")
+	c.protocol.calm("too many answers wait to be read")
+	return c.engine.HasPending()
 }
 
 // seal encrypts segs and writes the records.
@@ -584,7 +593,7 @@ func (c *conn) lingerOn() {
 		timeout = lingerMost
 	}
 	if c.takesTooLittle(left, timeout, 2*lingerTime) {
-		c.loop.cross(limitSocket)
+		c.loop.cross(limitLinger)
 		c.wire.close()
 		return
 	}

@@ -206,6 +206,9 @@ func TestDrainTimeout(t *testing.T) {
 	if len(ts.log.find("drain timed out")) != 1 {
 		t.Error("no line in the log")
 	}
+	if n := ts.srv.Stats().Limits["drain"]; n != 3 {
+		t.Errorf("%d connections were cut off, want those of which something was known", n)
+	}
 }
 
 // TestDrainMutePeers ends a server whose peers do not answer the PING of the

@@ -68,6 +68,7 @@ func (h *http2) reset(x *Exchange, code frames.ErrCode) { h.h2.Reset(x.h2, code)
 func (h *http2) holdPlace()                             { h.h2.HoldPlace() }
 func (h *http2) freePlace()                             { h.h2.FreePlace() }
 func (h *http2) end(reason string)                      { h.h2.GoAway(frames.ErrCodeNo, reason) }
+func (h *http2) calm(reason string)                     { h.h2.GoAway(frames.ErrCodeEnhanceYourCalm, reason) }
 
 // checkSuite ends a connection whose TLS is not good enough for HTTP/2: "A
 // deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the prohibited cipher

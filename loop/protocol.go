@@ -45,7 +45,8 @@ type protocol interface {
 	holdPlace()
 	freePlace()
 
-	// end ends the connection in order, at once, and says why where the
-	// protocol can.
+	// end ends the connection at once, and says why where the protocol can; calm
+	// does so because of what the peer does.
 	end(reason string)
+	calm(reason string)
 }

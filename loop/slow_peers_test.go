@@ -95,7 +95,7 @@ func TestSlowPeers(t *testing.T) {
 			},
 		},
 		{
-			name: "socket, behind the end", what: "socket",
+			name: "socket, behind the end", what: "linger",
 			cfg: func(cfg *h2.Config) { cfg.StallTimeout = timeout },
 			play: func(t *testing.T, p *peer) {
 				p.credit = false

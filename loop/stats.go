@@ -38,7 +38,7 @@ const (
 	limitIdle                        // no octet and no stream for long
 	limitUnreadOutput                // answers that the peer does not read
 	limitSocket                      // a socket that takes too little
-	limitLinger                      // octets that come behind the end
+	limitLinger                      // what comes, or is not taken, behind the end
 	limitAge                         // a connection's age
 	limitRequests                    // requests of a connection
 	limitBody                        // a body longer than is gathered
