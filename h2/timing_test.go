@@ -212,6 +212,23 @@ func TestSlowRequestBodyAnswered(t *testing.T) {
 	tc.wantAlive("the other stream goes on", 5)
 }
 
+// TestLongLivedConnect has a tunnel stand still in both directions for an hour.
+func TestLongLivedConnect(t *testing.T) {
+	tc := newTestConn(t, Config{KeepAlive: -1})
+	tc.whole = true
+	tc.app.request = func(s *Stream) {
+		mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
+		mustDo(t, tc.c.WriteRegion(s, make([]byte, 1<<20), tc.release("body"), false))
+	}
+	tc.recv(tc.headers(1, false, ":method: CONNECT", ":authority: a.example:443"))
+	if took := tc.pass(time.Hour, nil); took != time.Hour {
+		t.Errorf("cut after %v: %q", took, tc.lines)
+	}
+	tc.wantCrossed(LimitBodyIn, 0)
+	tc.wantCrossed(LimitBodyOut, 0)
+	tc.lines = nil
+}
+
 // TestStalledResponse has the peer take response bodies in all sorts of ways.
 func TestStalledResponse(t *testing.T) {
 	grant := func(tc *testConn, n uint32) { tc.recv(windowUpdate(1, n), windowUpdate(0, n)) }

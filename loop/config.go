@@ -141,6 +141,7 @@ const (
 	defaultUnreadAnswers    = 256 << 10
 	defaultHandshakes       = 1024
 	defaultHandshakesOne    = 64
+	defaultHandshakeBytes   = 64 << 10
 )
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -201,6 +202,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxBufferedBody == 0 {
 		cfg.MaxBufferedBody = defaultMaxBufferedBody
+	}
+	if cfg.MaxHandshakeBytes == 0 {
+		cfg.MaxHandshakeBytes = defaultHandshakeBytes
 	}
 	if cfg.MaxHandshakes == 0 {
 		cfg.MaxHandshakes = defaultHandshakes
