@@ -36,8 +36,8 @@ func IsConnectionField(name string) bool {
 }
 
 // ParseLength reads a content-length (RFC 9110, Section 8.6).
-func ParseLength(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 18 { // 10^18 is beyond any body, and fits an int64
+func ParseLength[S ~string | ~[]byte](s S) (n int64, ok bool) {
+	if len(s) == 0 || len(s) > 18 { // 10^18 is beyond any body, and fits an int64
 		return 0, false
 	}
 	for i := range len(s) {
@@ -84,7 +84,7 @@ var charClasses = func() (t [256]charClass) {
 	return t
 }()
 
-func all(s string, class charClass) bool {
+func all[S ~string | ~[]byte](s S, class charClass) bool {
 	for i := range len(s) {
 		if charClasses[s[i]]&class == 0 {
 			return false
@@ -94,7 +94,7 @@ func all(s string, class charClass) bool {
 }
 
 // IsToken reports whether s is a token (RFC 9110, Section 5.6.2).
-func IsToken(s string) bool { return s != "" && all(s, inToken) }
+func IsToken[S ~string | ~[]byte](s S) bool { return len(s) > 0 && all(s, inToken) }
 
 // IsFieldName reports whether s is a token without upper case letters.
 func IsFieldName(s string) bool { return s != "" && all(s, inFieldName) }
@@ -102,8 +102,8 @@ func IsFieldName(s string) bool { return s != "" && all(s, inFieldName) }
 // IsFieldValue reports whether s may be a field value: no control octets,
 // and "MUST NOT start or end with an ASCII whitespace character (ASCII SP or
 // HTAB, 0x20 or 0x09)". RFC 9113, Section 8.2.1.
-func IsFieldValue(s string) bool {
-	if s == "" {
+func IsFieldValue[S ~string | ~[]byte](s S) bool {
+	if len(s) == 0 {
 		return true
 	}
 	first, last := s[0], s[len(s)-1]
@@ -114,8 +114,8 @@ func IsFieldValue(s string) bool {
 }
 
 // IsScheme reports whether s is the scheme of a URI (RFC 3986, Section 3.1).
-func IsScheme(s string) bool {
-	if s == "http" || s == "https" {
+func IsScheme[S ~string | ~[]byte](s S) bool {
+	if string(s) == "http" || string(s) == "https" {
 		return true
 	}
 	for i := range len(s) {
@@ -126,19 +126,19 @@ func IsScheme(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }
 
 // IsPath reports whether p may be the path, with the query, of a request with
 // method: it begins with a slash, or is the asterisk of OPTIONS (RFC 9110,
 // Section 7.1).
-func IsPath(method, p string) bool {
-	if p == "*" {
+func IsPath[S ~string | ~[]byte](method string, p S) bool {
+	if string(p) == "*" {
 		return method == "OPTIONS"
 	}
-	return p != "" && p[0] == '/' && all(p, inPath)
+	return len(p) > 0 && p[0] == '/' && all(p, inPath)
 }
 
 // IsAuthority reports whether s has the characters of a host and port only. There
 // is no userinfo among them, which no request may have (RFC 9110, Section 4.2.4).
-func IsAuthority(s string) bool { return all(s, inAuthority) }
+func IsAuthority[S ~string | ~[]byte](s S) bool { return all(s, inAuthority) }
