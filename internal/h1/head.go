@@ -1,0 +1,333 @@
+package h1
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/h2loop/h2loop/internal/message"
+)
+
+// headFlags are what a header section says about the message and the connection,
+// beside the request itself.
+type headFlags uint8
+
+const (
+	isHTTP10   headFlags = 1 << iota
+	wantsClose           // the connection does not persist (RFC 9112, Section 9.3)
+	isChunked
+	expects   // the client waits to be told to send its body (RFC 9110, Section 10.1.1)
+	hasSecret // credentials: not to be remembered
+)
+
+func (f headFlags) has(g headFlags) bool { return f&g != 0 }
+
+var (
+	errFold       = bad("a field line begins with white space", "5.2")
+	errNoColon    = bad("a field line has no colon", "5")
+	errFieldName  = bad("a field name is empty or no token, or has white space behind it", "5.1")
+	errFieldValue = bad("a field value has a control octet", "5.5")
+	errHost       = bad("the Host field is malformed", "3.2")
+	errHostTwice  = bad("there is more than one Host field", "3.2")
+	errNoHost     = bad("there is no Host field", "3.2")
+	errLength     = bad("the Content-Length field is malformed", "6.3")
+	errLengths    = bad("there are Content-Length fields that differ", "6.3")
+	errBothFrames = bad("there are both Transfer-Encoding and Content-Length", "6.1")
+	errCoding10   = bad("HTTP/1.0 has no Transfer-Encoding", "6.1")
+	errNotChunked = bad("the last transfer coding is not chunked, or chunked is there twice", "6.3")
+	errConnect    = bad("CONNECT with content", "RFC 9110, Section 9.3.6")
+	errCoding     = &Error{Status: 501, Reason: "there is a transfer coding other than chunked", Section: "6.1"}
+	errExpect     = &Error{Status: 417, Reason: "there is an expectation other than 100-continue", Section: "RFC 9110, Section 10.1.1"}
+)
+
+// A headReader reads the field lines of a header section.
+type headReader struct {
+	request *message.Request
+	text    strings.Builder // all names and values, one behind the other
+
+	flags      headFlags
+	hasHost    bool
+	keepAlive  bool
+	upgrades   bool // the Connection field has the option
+	upgrade    string
+	hasLength  bool
+	hasCodings bool
+	chunked    int  // how often chunked is among the transfer codings
+	other      bool // another one is
+	lastChunky bool // the last one is chunked
+}
+
+// read fills in request from a request line and the field lines in b, which end
+// with an empty one. The head that they come from has size octets.
+func (r *headReader) read(line *requestLine, path, b []byte) *Error {
+	q := r.request
+	q.Method, q.Scheme, q.Authority, q.ContentLength = line.method, line.scheme, "", -1
+	if line.http10 {
+		r.flags |= isHTTP10
+	}
+	r.text.Grow(len(path) + len(b))
+	q.Path = line.path
+	if len(path) > 0 {
+		q.Path = r.keep(path)
+	}
+	for len(b) > len("\r\n") {
+		name, value, rest, err := nextField(b, &r.text)
+		if err == nil {
+			err = r.add(name, value)
+		}
+		if err != nil {
+			return err
+		}
+		b = rest
+	}
+	if line.authority != "" {
+		// "When an origin server receives a request with an absolute-form of
+		// request-target, the origin server MUST ignore the received Host header
+		// field (if any)". RFC 9112, Section 3.2.2.
+		q.Authority = line.authority
+	}
+	return r.judge()
+}
+
+// keep copies b into text.
+func (r *headReader) keep(b []byte) string {
+	from := r.text.Len()
+	r.text.Write(b)
+	return r.text.String()[from:]
+}
+
+// nextField reads the field line at the start of b. The name, in lower case,
+// comes into text.
+func nextField(b []byte, text *strings.Builder) (name string, value, rest []byte, err *Error) {
+	if b[0] == ' ' || b[0] == '\t' {
+		// "A server that receives an obs-fold in a request message … MUST
+		// either reject the message by sending a 400 (Bad Request) … or replace
+		// each received obs-fold with one or more SP octets". RFC 9112, Section 5.2.
+		return "", nil, nil, errFold
+	}
+	end := bytes.IndexByte(b, '\n')
+	line, rest := b[:end-1], b[end+1:]
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return "", nil, nil, errNoColon
+	}
+	from := text.Len()
+	for _, o := range line[:colon] {
+		lower := lowerToken[o]
+		if lower == 0 {
+			// "No whitespace is allowed between the field name and colon. … A
+			// server MUST reject, with a response status code of 400 (Bad
+			// Request), any received request message that contains whitespace
+			// between a header field name and colon." RFC 9112, Section 5.1.
+			return "", nil, nil, errFieldName
+		}
+		text.WriteByte(lower)
+	}
+	if colon == 0 {
+		return "", nil, nil, errFieldName
+	}
+	value = trim(line[colon+1:])
+	if !message.IsFieldValue(value) {
+		return "", nil, nil, errFieldValue
+	}
+	return text.String()[from:], value, rest, nil
+}
+
+// lowerToken maps the octets of a token to lower case, and all others to 0.
+var lowerToken = func() (t [256]byte) {
+	for i := range t {
+		if b := []byte{byte(i)}; message.IsToken(b) {
+			t[i] = bytes.ToLower(b)[0]
+		}
+	}
+	return t
+}()
+
+// trim returns b without white space at its ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// add takes one field: fields that are about the connection or the framing say it
+// to r, and most of these are of no concern to an application.
+func (r *headReader) add(name string, value []byte) *Error {
+	q := r.request
+	switch name {
+	case "host":
+		switch ok, _ := isHost(value); {
+		case r.hasHost:
+			return errHostTwice
+		case !ok:
+			return errHost
+		}
+		r.hasHost = true
+		q.Authority = r.keep(value)
+		return nil
+	case "content-length":
+		n, ok := message.ParseLength(value)
+		switch {
+		case !ok:
+			return errLength
+		case r.hasLength && n != q.ContentLength:
+			return errLengths
+		case r.hasLength:
+			return nil
+		}
+		r.hasLength, q.ContentLength = true, n
+	case "transfer-encoding":
+		r.addCodings(value)
+		return nil
+	case "connection":
+		r.addOptions(value)
+		return nil
+	case "upgrade":
+		if r.upgrade == "" {
+			r.upgrade = r.keep(value)
+		}
+		return nil
+	case "keep-alive", "proxy-connection", "te":
+		return nil
+	case "expect":
+		// "A server that receives a 100-continue expectation in an HTTP/1.0
+		// request MUST ignore that expectation." RFC 9110, Section 10.1.1.
+		if r.flags.has(isHTTP10) {
+			return nil
+		}
+		if !equalFold(value, "100-continue") {
+			return errExpect
+		}
+		r.flags |= expects
+	case "cookie", "authorization", "proxy-authorization":
+		r.flags |= hasSecret
+	}
+	q.Fields = append(q.Fields, message.Field{Name: name, Value: r.keep(value)})
+	return nil
+}
+
+// addOptions reads a Connection field (RFC 9110, Section 7.6.1).
+func (r *headReader) addOptions(value []byte) {
+	for more := true; more; {
+		var option []byte
+		option, value, more = bytes.Cut(value, []byte(","))
+		switch option = trim(option); {
+		case equalFold(option, "close"):
+			r.flags |= wantsClose
+		case equalFold(option, "keep-alive"):
+			r.keepAlive = true
+		case equalFold(option, "upgrade"):
+			r.upgrades = true
+		}
+	}
+}
+
+// addCodings reads a Transfer-Encoding field (RFC 9112, Section 6.1).
+func (r *headReader) addCodings(value []byte) {
+	r.hasCodings = true
+	for more := true; more; {
+		var coding []byte
+		coding, value, more = bytes.Cut(value, []byte(","))
+		r.lastChunky = equalFold(trim(coding), "chunked")
+		if r.lastChunky {
+			r.chunked++
+		} else {
+			r.other = true
+		}
+	}
+}
+
+// equalFold reports whether b is s, which is in lower case, but for the case of
+// its letters.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, o := range b {
+		if 'A' <= o && o <= 'Z' {
+			o += 'a' - 'A'
+		}
+		if o != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// judge looks at the header section as a whole.
+func (r *headReader) judge() *Error {
+	q := r.request
+	http10 := r.flags.has(isHTTP10)
+	if !r.hasHost && !http10 {
+		// "A server MUST respond with a 400 (Bad Request) status code to any
+		// HTTP/1.1 request message that lacks a Host header field". RFC 9112,
+		// Section 3.2.
+		return errNoHost
+	}
+	if err := r.judgeFraming(); err != nil {
+		return err
+	}
+	if http10 && !r.keepAlive {
+		r.flags |= wantsClose
+	}
+	if r.upgrades && !http10 && q.Method != "CONNECT" {
+		q.Protocol = protocol(r.upgrade)
+	}
+	return nil
+}
+
+// judgeFraming finds out how long the body is (RFC 9112, Section 6.3).
+func (r *headReader) judgeFraming() *Error {
+	q := r.request
+	if q.Method == "CONNECT" && (r.hasCodings || q.ContentLength > 0) {
+		return errConnect
+	}
+	if !r.hasCodings {
+		if q.ContentLength <= 0 {
+			q.ContentLength = 0
+			r.flags &^= expects // nothing would follow
+		}
+		return nil
+	}
+	switch {
+	case r.flags.has(isHTTP10):
+		// "A server or client that receives an HTTP/1.0 message containing a
+		// Transfer-Encoding header field MUST treat the message as if the framing
+		// is faulty". RFC 9112, Section 6.1.
+		return errCoding10
+	case r.hasLength:
+		// "A server MAY reject a request that contains both Content-Length and
+		// Transfer-Encoding". RFC 9112, Section 6.1.
+		return errBothFrames
+	case !r.lastChunky || r.chunked > 1:
+		// "If a Transfer-Encoding header field is present in a request and the
+		// chunked transfer coding is not the final encoding, the message body
+		// length cannot be determined reliably; the server MUST respond with the
+		// 400 (Bad Request) status code". RFC 9112, Section 6.3.
+		return errNotChunked
+	case r.other:
+		// "A server that receives a request message with a transfer coding it does
+		// not understand SHOULD respond with 501 (Not Implemented)." RFC 9112,
+		// Section 6.1.
+		return errCoding
+	}
+	r.flags |= isChunked
+	return nil
+}
+
+// protocol returns the first protocol of an Upgrade field (RFC 9110, Section
+// 7.8), or "" if that is none, or HTTP/2: "The "h2c" string was previously used
+// as a token … this usage was never widely deployed and is deprecated by this
+// document." RFC 9113, Section 3.1.
+func protocol(upgrade string) string {
+	p, _, _ := strings.Cut(upgrade, ",")
+	p = strings.TrimRight(p, " \t")
+	name, version, hasVersion := strings.Cut(p, "/")
+	if !message.IsToken(name) || hasVersion && !message.IsToken(version) || name == "h2c" || name == "h2" {
+		return ""
+	}
+	return p
+}

@@ -1,0 +1,77 @@
+package h1
+
+import (
+	"hash/maphash"
+
+	"github.com/h2loop/h2loop/internal/message"
+)
+
+// A headMemo is a head that was read before, and what it says. Clients say the
+// same again and again, and to compare octets costs a fraction of reading them
+// (BenchmarkReceiveGET). It does not change once it is made.
+type headMemo struct {
+	head    string
+	request message.Request
+	flags   headFlags
+}
+
+// headMemos are the heads that the connections of a loop have seen twice. A head
+// has one place where it may be, so that there is a bound and nothing to keep in
+// order.
+type headMemos struct {
+	seed  maphash.Seed
+	seen  [numMemos]uint64 // hashes of heads that came last in a place, and are not remembered
+	memos [numMemos]*headMemo
+}
+
+const (
+	numMemos = 64
+
+	// maxMemoHead bounds what is remembered. Browsers send more, and cookies.
+	maxMemoHead = 1 << 10
+)
+
+// get returns what is remembered of head, or nil.
+func (h *headMemos) get(head []byte) *headMemo {
+	if len(head) > maxMemoHead {
+		return nil
+	}
+	if m := h.memos[h.place(head)%numMemos]; m != nil && m.head == string(head) {
+		return m
+	}
+	return nil
+}
+
+func (h *headMemos) place(head []byte) uint64 { return maphash.Bytes(h.seed, head) }
+
+// put remembers head, which was read into s, if it was there before. Heads with
+// credentials are not kept.
+func (h *headMemos) put(head []byte, s *Stream) *headMemo {
+	if len(head) > maxMemoHead || s.head.has(hasSecret) {
+		return nil
+	}
+	hash := h.place(head)
+	if h.seen[hash%numMemos] != hash {
+		h.seen[hash%numMemos] = hash
+		return nil
+	}
+	m := &headMemo{head: string(head), request: s.Request, flags: s.head}
+	m.request.Fields = append([]message.Field(nil), s.Request.Fields...)
+	m.request.Trailers = nil
+	h.memos[hash%numMemos] = m
+	return m
+}
+
+// isPrefixOf reports whether b begins with the head of m.
+func (m *headMemo) isPrefixOf(b []byte) bool {
+	return len(b) >= len(m.head) && string(b[:len(m.head)]) == m.head
+}
+
+// copyTo makes s a stream whose head is that of m.
+func (m *headMemo) copyTo(s *Stream) {
+	fields, trailers := s.Request.Fields, s.Request.Trailers
+	s.Request = m.request
+	s.Request.Fields = append(fields[:0], m.request.Fields...)
+	s.Request.Trailers = trailers
+	s.head = m.flags
+}

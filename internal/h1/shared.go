@@ -1,0 +1,123 @@
+package h1
+
+import (
+	"hash/maphash"
+	"time"
+)
+
+// Shared is what the connections of one event loop have in common: the
+// configuration, the loop's idea of the time, and free lists. Like the
+// connections it belongs to that loop, so nothing here is locked.
+type Shared struct {
+	// Now is the time since some fixed moment. The owner of the loop moves it.
+	Now time.Duration
+
+	// Date is the Date field (RFC 9110, Section 6.6.1) of answers that are the
+	// connection's own. Without one they have none.
+	Date string
+
+	// Bodies, if it is set, keeps the account of the octets of request bodies that
+	// are held, for this Shared and others.
+	Bodies BodyBudget
+
+	// Crossed counts how often each limit was crossed.
+	Crossed [NumLimits]uint64
+
+	cfg      Config
+	unread   int // octets that are held, where Bodies does not count them
+	streams  []*Stream
+	outboxes []*outbox
+	carries  [][]byte
+	heads    headMemos
+}
+
+// A BodyBudget bounds what is held of request bodies.
+type BodyBudget interface {
+	// ChargeBody counts n octets, or gives them back if n is negative.
+	ChargeBody(n int)
+	// BodyRoom returns how many more may be held.
+	BodyRoom() int
+}
+
+// What a free list keeps.
+const (
+	maxFreeStreams  = 4096
+	maxFreeOutboxes = 64
+	maxFreeCarries  = 64
+	maxKeptScratch  = 64 << 10
+	maxKeptReleases = 1024
+)
+
+// NewShared returns what the connections of a new event loop share.
+func NewShared(cfg Config) *Shared {
+	return &Shared{cfg: cfg.WithDefaults(), heads: headMemos{seed: maphash.MakeSeed()}}
+}
+
+func (sh *Shared) chargeBody(n int) {
+	if sh.Bodies != nil {
+		sh.Bodies.ChargeBody(n)
+		return
+	}
+	sh.unread += n
+}
+
+func (sh *Shared) bodyRoom() int {
+	if sh.Bodies != nil {
+		return sh.Bodies.BodyRoom()
+	}
+	return sh.cfg.MaxUnreadTotal - sh.unread
+}
+
+// pop takes the last element of a free list, or the zero value of T.
+func pop[T any](list *[]T) (v T) {
+	n := len(*list)
+	if n == 0 {
+		return v
+	}
+	v = (*list)[n-1]
+	var zero T
+	(*list)[n-1] = zero
+	*list = (*list)[:n-1]
+	return v
+}
+
+func (sh *Shared) getStream() *Stream {
+	if s := pop(&sh.streams); s != nil {
+		return s
+	}
+	return new(Stream)
+}
+
+func (sh *Shared) putStream(s *Stream) {
+	s.reset()
+	if len(sh.streams) < maxFreeStreams {
+		sh.streams = append(sh.streams, s)
+	}
+}
+
+func (sh *Shared) getOutbox() *outbox {
+	if o := pop(&sh.outboxes); o != nil {
+		return o
+	}
+	return &outbox{scratch: make([]byte, 0, 4<<10)}
+}
+
+func (sh *Shared) putOutbox(o *outbox) {
+	o.reset()
+	if len(sh.outboxes) < maxFreeOutboxes && cap(o.scratch) <= maxKeptScratch && cap(o.releases) <= maxKeptReleases {
+		sh.outboxes = append(sh.outboxes, o)
+	}
+}
+
+func (sh *Shared) getCarry() []byte {
+	if b := pop(&sh.carries); b != nil {
+		return b
+	}
+	return make([]byte, 0, 512)
+}
+
+func (sh *Shared) putCarry(b []byte) {
+	if b != nil && len(sh.carries) < maxFreeCarries && cap(b) <= maxKeptScratch {
+		sh.carries = append(sh.carries, b[:0])
+	}
+}

@@ -1,0 +1,57 @@
+package h1
+
+import "github.com/h2loop/h2loop/internal/message"
+
+// A Stream is one request and its response.
+//
+// A Stream is reused once [Handler.Closed] has returned.
+type Stream struct {
+	// Request is whole when [Handler.Request] is called, but for Trailers,
+	// which are there when the body ends.
+	Request message.Request
+
+	// App is the application's; this package never looks at it.
+	App any
+
+	head headFlags
+
+	ended     bool // the request is complete
+	answered  bool // the final header section was sent
+	continued bool // 100 was sent
+	longLived bool // no timeouts for its body
+	sentEnd   bool // the response is cut in full
+	lameIn    bool // and the request is not complete: it is closed at the end of the turn
+
+	framing  framing
+	left     int64 // with framingLength: octets that are still to be given
+	unread   int   // octets handed to the application and not consumed
+	received int64 // octets of body so far
+	timing   bodyTiming
+
+	body body
+}
+
+// maxKeptRegions bounds the slice that a free stream keeps.
+const maxKeptRegions = 64
+
+// reset makes s as good as new, keeping the memory of its slices.
+func (s *Stream) reset() {
+	request, regions := s.Request, s.body.regions
+	request.Reset()
+	*s = Stream{Request: request}
+	if cap(regions) <= maxKeptRegions {
+		s.body.regions = regions[:0]
+	}
+}
+
+// RequestEnded reports whether the request is complete.
+func (s *Stream) RequestEnded() bool { return s.ended }
+
+// Answered reports whether the final header section of the response was sent.
+func (s *Stream) Answered() bool { return s.answered }
+
+// Queued reports whether octets or a source of the response have yet to be cut.
+func (s *Stream) Queued() bool { return s.body.pending() }
+
+// isTunnel reports whether the connection has become a stream of octets.
+func (s *Stream) isTunnel() bool { return s.framing == framingTunnel }
