@@ -36,7 +36,7 @@ func (l *requestLine) parse(line []byte) *Error {
 	if sp >= 0 && !message.IsToken(line[:sp]) {
 		return errMethod
 	}
-	if sp < 0 || v <= sp {
+	if sp < 0 || v <= sp+1 { // an empty target
 		return errRequestLineForm
 	}
 	l.method = internMethod(line[:sp])
