@@ -22,8 +22,14 @@ type Listener struct {
 	Address string
 
 	// TLS makes this a TLS listener. The config is cloned; NextProtos
-	// defaults to h2. Nil means cleartext HTTP/2 by prior knowledge.
+	// defaults to h2 and http/1.1, and HTTP/1.1 is spoken only if it has
+	// that. Nil means cleartext: HTTP/1.1, and HTTP/2 by
+	// prior knowledge.
 	TLS *tls.Config
+
+	// RedirectHTTPS is the port on which the same is served over TLS: requests in
+	// cleartext HTTP/1.1 are answered with a redirect there. 0 for none.
+	RedirectHTTPS int
 
 	// Handshakes says where TLS handshakes run. Default: HandshakesAuto.
 	Handshakes Handshakes
@@ -52,6 +58,9 @@ type Config struct {
 	// HTTP2 holds the limits and timeouts of the protocol. The budget for unread
 	// bodies, MaxUnreadTotal, is that of all loops together.
 	HTTP2 h2.Config
+
+	// HTTP1 holds the limits of HTTP/1.1.
+	HTTP1 HTTP1Config
 
 	// HandshakeTimeout bounds the time from accept until the TLS handshake is
 	// over and the HTTP/2 preface and first SETTINGS have come. Default 10 s.
@@ -149,6 +158,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("loop: Config.Listeners is empty: name at least one address to serve")
 	}
 	for i, ln := range cfg.Listeners {
+		if ln.RedirectHTTPS < 0 || ln.RedirectHTTPS > 65535 {
+			return cfg, fmt.Errorf("loop: Config.Listeners[%d].RedirectHTTPS is %d: it must be a port", i, ln.RedirectHTTPS)
+		}
 		switch ln.Network {
 		case "":
 			cfg.Listeners[i].Network = "tcp"
@@ -164,6 +176,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Loops = runtime.GOMAXPROCS(0)
 	}
 	cfg.HTTP2 = cfg.HTTP2.WithDefaults()
+	cfg.HTTP1 = withHTTP2(cfg.HTTP1, &cfg)
 	if cfg.UserTimeout == 0 {
 		cfg.UserTimeout = max(defaultUserTimeout, cfg.HTTP2.StallTimeout+15*time.Second)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/h1"
 	"github.com/h2loop/h2loop/tlsbridge"
 )
 
@@ -65,12 +66,14 @@ type conn struct {
 	engine   engine // of what it speaks; nil until that is known
 	protocol protocol
 	h2       h2.Conn
+	h1       *h1.Conn // nil unless it speaks HTTP/1.1
 
 	stage     stage
 	isReady   bool   // on loop.ready
 	isTouched bool   // on loop.touched
 	isBlocked bool   // the socket is full; the watch will say when it is not
 	finishing bool   // close once everything is written; what still comes is discarded
+	isPaused  bool   // reading is
 	broken    bool   // a panic left it in an unknown state
 	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
 	batch     int32  // octets the next batch may have
@@ -249,12 +252,15 @@ func (c *conn) receivedTLS(err error) {
 // handshakeDone goes on with the protocol that ALPN has chosen.
 func (c *conn) handshakeDone() {
 	c.leaveGate()
-	if c.bridge.Protocol() == "h2" {
+	switch c.bridge.Protocol() {
+	case "h2":
 		c.startHTTP2()
 		c.checkSuite()
-		return
+	case "http/1.1":
+		c.startHTTP1()
+	default:
+		c.stage = stageSniff // the client has no ALPN
 	}
-	c.stage = stageSniff
 }
 
 // receivePlain takes octets of the application protocol.
@@ -286,8 +292,8 @@ func (c *conn) discard(n int) {
 	}
 }
 
-// sniff tells the HTTP/2 preface from an HTTP/1.1 request and from anything
-// else by the first octets, which may come one at a time.
+// sniff tells the HTTP/2 preface from an HTTP/1.1 request, which anything else is
+// taken for, by the first octets, which may come one at a time.
 func (c *conn) sniff(b []byte) {
 	before := len(c.sniffed)
 	switch seen := c.look(b); {
@@ -298,8 +304,14 @@ func (c *conn) sniff(b []byte) {
 		c.receiveMessages(b[len(h2.Preface)-before:])
 	case strings.HasPrefix(h2.Preface, string(seen)):
 		// More must come.
-	default:
+	case c.ln.onlyHTTP2:
 		c.refuseProtocol(seen)
+	default:
+		seen = seen[:before]
+		c.sniffed = nil
+		c.startHTTP1()
+		c.receiveMessages(seen)
+		c.receiveMessages(b)
 	}
 }
 
@@ -348,10 +360,14 @@ func (c *conn) flush() {
 	}
 	switch {
 	case !c.wire.isOpen():
+		return
 	case c.finishing:
 		c.linger()
 	default:
 		c.examineSoon()
+	}
+	if c.h1 != nil {
+		c.setReading()
 	}
 }
 
@@ -379,6 +395,10 @@ func (c *conn) flushMessages() {
 	}
 	c.countHeld()
 	if h.Finished() && !h.HasPending() {
+		if c.h1 != nil && c.h1.Aborted() {
+			c.wire.abort()
+			return
+		}
 		c.finish()
 	}
 	switch {
@@ -535,6 +555,9 @@ func (c *conn) pump() {
 	if !c.wire.isOpen() {
 		return
 	}
+	if c.isPaused {
+		c.setReading()
+	}
 	c.countHeld()
 	if c.wire.buffered() > 0 {
 		c.block()
@@ -609,7 +632,7 @@ func (c *conn) drain() {
 	case c.stage != stageServing:
 		c.wire.close()
 		return
-	case c.engine.Established():
+	case c.protocol.established():
 		c.retire()
 	default:
 		c.protocol.end("shutting down")

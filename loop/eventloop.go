@@ -13,6 +13,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/h1"
 	"github.com/h2loop/h2loop/tlsbridge"
 )
 
@@ -33,8 +34,10 @@ type eventLoop struct {
 	self   gnet.EventLoop
 	bell   *doorbell
 	watch  *writableWatch
+	epfd   int // gnet's, which it keeps to itself; see findEpoll
 
 	shared  *h2.Shared
+	shared1 *h1.Shared
 	records *tlsbridge.Buffers
 	free    exchangeList
 	lengths [lengthCache]lengthText
@@ -78,10 +81,12 @@ func newEventLoop(srv *Server) (*eventLoop, error) {
 	l := &eventLoop{
 		srv:     srv,
 		shared:  h2.NewShared(srv.cfg.HTTP2),
+		shared1: h1.NewShared(srv.cfg.HTTP1),
 		records: tlsbridge.NewBuffers(),
 	}
 	l.shared.Pool = &srv.bodies
-	l.examineEvery = l.shared.TickEvery()
+	l.shared1.Bodies = l.shared
+	l.examineEvery = min(l.shared.TickEvery(), l.shared1.TickEvery())
 	l.setTime()
 	var err error
 	if l.client, err = gnet.NewClient(l, gnet.WithNumEventLoop(1), gnet.WithLogger(gnetLog{srv.log})); err != nil {
@@ -115,6 +120,11 @@ func (l *eventLoop) install() (err error) {
 			return fmt.Errorf("loop: enrolling a doorbell: %w", err)
 		}
 		l.self = gc.EventLoop()
+	}
+	if l.epfd, err = findEpoll(l.bell.lines[0].read.fd); err != nil {
+		l.watch.close()
+		l.bell.close()
+		return fmt.Errorf("loop: %w", err)
 	}
 	return nil
 }
@@ -367,10 +377,11 @@ func (l *eventLoop) tick() {
 func (l *eventLoop) setTime() {
 	t := time.Now()
 	l.now = t.Sub(l.srv.started)
-	l.shared.Now = l.now
+	l.shared.Now, l.shared1.Now = l.now, l.now
 	if s := t.Unix(); s != l.second {
 		l.second = s
 		l.date = t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+		l.shared1.Date = l.date
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/h1"
 	"github.com/h2loop/h2loop/internal/message"
 	"github.com/h2loop/h2loop/internal/route"
 )
@@ -28,7 +29,8 @@ var (
 type Exchange struct {
 	conn    *conn
 	request *message.Request // nil once the exchange is over
-	h2      *h2.Stream       // over HTTP/2; see the http2 methods
+	h2      *h2.Stream       // over HTTP/2
+	h1      *h1.Stream       // over HTTP/1.1
 	match   route.Match[Handler]
 	path    string
 	query   string
@@ -77,7 +79,7 @@ func (l *exchangeList) put(x *Exchange) {
 	}
 	x.dropFields()
 	x.match.Reset()
-	x.conn, x.h2, x.path, x.query = nil, nil, "", ""
+	x.conn, x.h2, x.h1, x.path, x.query = nil, nil, nil, "", ""
 	x.answered, x.async = false, false
 	l.free = append(l.free, x)
 }
@@ -206,7 +208,7 @@ func (x *Exchange) onClosed(err error) {
 // isPeers reports whether err has ended a stream, and not its connection, against
 // the application's will.
 func isPeers(err error) bool {
-	if errors.Is(err, h2.ErrPeerReset) || errors.Is(err, h2.ErrTimeout) {
+	if errors.Is(err, h2.ErrPeerReset) || errors.Is(err, h2.ErrTimeout) || errors.Is(err, h1.ErrTimeout) {
 		return true
 	}
 	_, ok := errors.AsType[frames.StreamError](err)

@@ -46,6 +46,8 @@ func (h *http2) Closed(s *h2.Stream, err error) {
 	x.onClosed(err)
 }
 
+func (h *http2) established() bool { return h.h2.Established() }
+
 func (h *http2) writeHeaders(x *Exchange, status int, fields []message.Field, end bool) error {
 	return h.h2.WriteHeaders(x.h2, status, fields, end)
 }

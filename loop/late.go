@@ -11,7 +11,7 @@ func (c *conn) onTimer() {
 	switch {
 	case c.finishing:
 		c.lingerOn()
-	case c.stage != stageServing || !c.engine.Established():
+	case c.stage != stageServing || !c.protocol.established():
 		c.examineStart()
 	default:
 		c.examine()
@@ -93,7 +93,7 @@ func (c *conn) isBusy() bool { return c.isBlocked || c.engine.NeedsTick() }
 // examineSoon has a connection examined that has been idle until now.
 func (c *conn) examineSoon() {
 	l := c.loop
-	if c.stage == stageServing && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.engine.Established() {
+	if c.stage == stageServing && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.protocol.established() {
 		l.wheel.arm(&c.timer, l.now+l.examineEvery)
 	}
 }

@@ -29,7 +29,7 @@ type limitRow struct {
 // noLimits are the fields of [Config] and [h2.Config] that bound nothing a peer
 // could run into.
 var noLimits = []string{
-	"Listeners", "Loops", "Logger", "HTTP2", "SendLowWater", "SlowCallback", "IsolateCallbacks", "HTTP2.EnableConnectProtocol",
+	"Listeners", "Loops", "Logger", "HTTP2", "HTTP1", "SendLowWater", "SlowCallback", "IsolateCallbacks", "HTTP2.EnableConnectProtocol",
 }
 
 // TestLimitsPage holds docs/limits.md against the code: every limit that is counted
@@ -74,8 +74,8 @@ func countedLimits() (names []string) {
 	return names
 }
 
-// settings returns the fields of [Config], and those of [h2.Config] with HTTP2
-// before them, with their defaults.
+// settings returns the fields of [Config], and those of [h2.Config] and [HTTP1Config]
+// with HTTP2 and HTTP1 before them, with their defaults.
 func settings(t *testing.T) map[string]reflect.Value {
 	t.Helper()
 	cfg, err := Config{Listeners: []Listener{{}}}.withDefaults()
@@ -83,7 +83,9 @@ func settings(t *testing.T) map[string]reflect.Value {
 		t.Fatal(err)
 	}
 	fields := map[string]reflect.Value{}
-	for prefix, v := range map[string]reflect.Value{"": reflect.ValueOf(cfg), "HTTP2.": reflect.ValueOf(cfg.HTTP2)} {
+	for prefix, v := range map[string]reflect.Value{
+		"": reflect.ValueOf(cfg), "HTTP2.": reflect.ValueOf(cfg.HTTP2), "HTTP1.": reflect.ValueOf(cfg.HTTP1),
+	} {
 		for f, value := range v.Fields() {
 			fields[prefix+f.Name] = value
 		}
@@ -95,7 +97,7 @@ func settings(t *testing.T) map[string]reflect.Value {
 func testFunctions(t *testing.T, root string) map[string]bool {
 	t.Helper()
 	tests := map[string]bool{}
-	for _, room := range []string{"h2", "loop", "tlsbridge"} {
+	for _, room := range []string{"h2", "internal/h1", "loop", "tlsbridge"} {
 		files, err := filepath.Glob(filepath.Join(root, room, "*_test.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%d test files in %s: %v", len(files), room, err)
@@ -107,7 +109,7 @@ func testFunctions(t *testing.T, root string) map[string]bool {
 			}
 			for _, d := range f.Decls {
 				if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
-					tests[room+"."+fn.Name.Name] = true
+					tests[filepath.Base(room)+"."+fn.Name.Name] = true
 				}
 			}
 		}

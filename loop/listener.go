@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,6 +22,9 @@ type listener struct {
 	tls   *tlsbridge.Server // nil for cleartext
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
+
+	redirectHTTPS int  // the port; 0 for none
+	onlyHTTP2     bool // NextProtos of the tls.Config says so
 
 	where Handshakes
 	pool  *handshakePool
@@ -38,13 +42,14 @@ const (
 // listen opens the listener that cfg describes; field is where the user has put
 // it.
 func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
-	l := &listener{srv: srv, ln: cfg.Listener}
+	l := &listener{srv: srv, ln: cfg.Listener, redirectHTTPS: cfg.RedirectHTTPS}
 	if cfg.TLS != nil {
 		tlsCfg := cfg.TLS
 		if len(tlsCfg.NextProtos) == 0 {
 			tlsCfg = tlsCfg.Clone()
-			tlsCfg.NextProtos = []string{"h2"}
+			tlsCfg.NextProtos = []string{"h2", "http/1.1"}
 		}
+		l.onlyHTTP2 = !slices.Contains(tlsCfg.NextProtos, "http/1.1")
 		l.choosesCert = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
 		l.showAddrs = l.choosesCert
 		l.where = cfg.Handshakes

@@ -9,7 +9,6 @@ import (
 // methods say what these do, or an h1.Conn.
 type engine interface {
 	Receive(b []byte) error
-	Established() bool
 
 	SetRoom(n int)
 	WantsRoom() bool
@@ -31,6 +30,10 @@ type engine interface {
 
 // A protocol is how exchanges reach their streams, whatever the engine.
 type protocol interface {
+	// established reports whether the peer has said all that comes before
+	// requests.
+	established() bool
+
 	writeHeaders(x *Exchange, status int, fields []message.Field, end bool) error
 	write(x *Exchange, p []byte, end bool) error
 	writeRegion(x *Exchange, p []byte, rel message.Releaser, end bool) error

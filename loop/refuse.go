@@ -7,9 +7,9 @@ func (c *conn) refusePlaintext(first []byte) {
 	c.refuse(first, "This port speaks HTTPS: use https:// (TLS) to reach it.\n")
 }
 
-// refuseProtocol answers what is not HTTP/2.
+// refuseProtocol answers what is not HTTP/2 where nothing else is spoken.
 func (c *conn) refuseProtocol(first []byte) {
-	c.refuse(first, "This port speaks HTTP/2 only: use a client that does, with prior knowledge on a cleartext port.\n")
+	c.refuse(first, "This port speaks HTTP/2 only.\n")
 }
 
 // methodLimit is how long a method may be. It is also what tlsbridge keeps of

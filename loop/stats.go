@@ -1,6 +1,9 @@
 package loop
 
-import "github.com/h2loop/h2loop/h2"
+import (
+	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/h1"
+)
 
 // Stats are figures of a server. Counts are since it was made; the others are of
 // the moment.
@@ -69,6 +72,7 @@ type figures struct {
 	held    int
 	crossed [numLimits]uint64
 	h2      [h2.NumLimits]uint64
+	h1      [h1.NumLimits]uint64
 }
 
 // cross counts that a peer has run into a limit.
@@ -77,7 +81,7 @@ func (l *eventLoop) cross(what limit) { l.figures.crossed[what]++ }
 // publish lets others see the figures.
 func (l *eventLoop) publish() {
 	l.figures.held = l.held
-	l.figures.h2 = l.shared.Crossed
+	l.figures.h2, l.figures.h1 = l.shared.Crossed, l.shared1.Crossed
 	l.mu.Lock()
 	l.published = l.figures
 	l.mu.Unlock()
@@ -94,6 +98,7 @@ func (srv *Server) Stats() Stats {
 	}
 	var crossed [numLimits]uint64
 	var h2Crossed [h2.NumLimits]uint64
+	var h1Crossed [h1.NumLimits]uint64
 	for _, l := range srv.runningLoops() {
 		l.mu.Lock()
 		f := l.published
@@ -108,6 +113,9 @@ func (srv *Server) Stats() Stats {
 		for i, n := range f.h2 {
 			h2Crossed[i] += n
 		}
+		for i, n := range f.h1 {
+			h1Crossed[i] += n
+		}
 	}
 	for i, n := range crossed {
 		s.Limits[limitNames[i]] = n
@@ -115,6 +123,9 @@ func (srv *Server) Stats() Stats {
 	s.Limits["drain"] = srv.cutConns.Load() // connections cut off
 	for i, n := range h2Crossed {
 		s.Limits[h2.Limit(i).String()] = n
+	}
+	for i, n := range h1Crossed {
+		s.Limits[h1.Limit(i).String()] += n // some have both
 	}
 	return s
 }

@@ -81,6 +81,14 @@ func (w *wire) close() {
 	}
 }
 
+// abort closes the connection with a reset, and what is on its way is lost.
+func (w *wire) abort() {
+	if w.gc != nil {
+		_ = w.gc.SetLinger(0)
+		w.close()
+	}
+}
+
 // shutdownWrite sends FIN behind what the socket holds.
 func (w *wire) shutdownWrite() {
 	if w.gc != nil {

@@ -47,11 +47,6 @@ type Config struct {
 	MinBodyRate  int64
 	BodyInWindow time.Duration
 	BodyInGrace  time.Duration
-
-	// StallTimeout bounds how long a response may wait for a peer that takes
-	// nothing of it. There is no window in HTTP/1.1 but the socket, so this is for
-	// the caller to hold the peer to. Default 60 s.
-	StallTimeout time.Duration
 }
 
 const (
@@ -66,7 +61,6 @@ const (
 	defaultMinBodyRate     = 240
 	defaultBodyInWindow    = 10 * time.Second
 	defaultBodyInGrace     = 5 * time.Second
-	defaultStallTimeout    = 60 * time.Second
 )
 
 // WithDefaults returns a copy of cfg in which every field is set.
@@ -82,7 +76,6 @@ func (cfg Config) WithDefaults() Config {
 	setTimeout(&cfg.HeaderTimeout, defaultHeaderTimeout)
 	setTimeout(&cfg.BodyInWindow, defaultBodyInWindow)
 	setTimeout(&cfg.BodyInGrace, defaultBodyInGrace)
-	setTimeout(&cfg.StallTimeout, defaultStallTimeout)
 	return cfg
 }
 

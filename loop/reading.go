@@ -1,0 +1,62 @@
+package loop
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// gnet has no way to stop reading from a connection: what it reads must go
+// somewhere. So where a peer is to wait, as in HTTP/1.1 it sometimes must, the
+// connection's interest is taken out of the loop's own epoll instance, and put
+// back later; what has come meanwhile stays with the kernel. A peer that resets
+// the connection is noticed all the same.
+
+// interest is what gnet has epoll tell of a connection that it reads from
+// (netpoll.ReadEvents).
+const interest = unix.EPOLLIN | unix.EPOLLPRI
+
+// findEpoll returns the epoll instance that polls fd, which is that of the
+// loop if fd is a connection of it. gnet does not tell; but of all descriptors
+// only an epoll instance that knows fd can change its interest in it, and here it
+// stays what it is.
+func findEpoll(fd int) (int, error) {
+	var most unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &most); err != nil {
+		return 0, err
+	}
+	for epfd := range int(min(most.Cur, 1<<20)) {
+		ev := unix.EpollEvent{Events: interest, Fd: int32(fd)}
+		if epfd != fd && unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, fd, &ev) == nil {
+			return epfd, nil
+		}
+	}
+	return 0, errors.New("no epoll instance polls the doorbell")
+}
+
+// setReading stops and resumes reading, as the engine wishes. gnet sets its
+// interest anew whenever the socket has become full, or has room again: then it
+// has to be told once more.
+func (c *conn) setReading() {
+	pause := c.stage == stageServing && !c.finishing && c.h1 != nil && c.h1.WantsPause()
+	if pause || pause != c.isPaused {
+		c.isPaused = pause
+		c.wire.setReading(c.loop.epfd, !pause)
+	}
+}
+
+// setReading has epfd tell of octets that have come, or not. Without, it does not
+// tell that the socket has room either: our own watch does.
+func (w *wire) setReading(epfd int, on bool) {
+	if w.gc == nil {
+		return
+	}
+	ev := unix.EpollEvent{Fd: int32(w.fd)}
+	if on {
+		ev.Events = interest
+		if w.gc.OutboundBuffered() > 0 {
+			ev.Events |= unix.EPOLLOUT
+		}
+	}
+	_ = unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, w.fd, &ev)
+}
