@@ -28,7 +28,7 @@ func fairness(args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	srv, err := start(0, []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", *lowWater))
+	srv, err := start("0", []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", *lowWater))
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func fairness(args []string) (err error) {
 	}
 	defer c.close()
 	measure := func(what string, last time.Duration) error {
-		var times []time.Duration
+		var times sample
 		for began := time.Now(); time.Since(began) < last; time.Sleep(*every) {
 			asked := time.Now()
 			if _, err := c.ask("/hello"); err != nil {
@@ -50,12 +50,8 @@ func fairness(args []string) (err error) {
 			}
 			times = append(times, time.Since(asked))
 		}
-		slices.Sort(times)
-		at := func(q float64) time.Duration {
-			return times[min(len(times)-1, int(q*float64(len(times))))].Round(time.Microsecond)
-		}
 		fmt.Printf("%-24s %5d small requests: median %v, p90 %v, p99 %v, longest %v\n",
-			what, len(times), at(0.5), at(0.9), at(0.99), times[len(times)-1].Round(time.Microsecond))
+			what, len(times), times.at(0.5), times.at(0.9), times.at(0.99), times.at(1))
 		return nil
 	}
 	if err := measure("alone", time.Second); err != nil {
@@ -98,7 +94,10 @@ func onCore(core int, realTime bool) error {
 	if !realTime {
 		return nil
 	}
-	return unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0)
+	return unix.SchedSetAttr(0, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1,
+		Flags: unix.SCHED_FLAG_RESET_ON_FORK, // h2load is to be an ordinary process
+	}, 0)
 }
 
 // urgent asks for a small body with priority u=0 on a connection that downloads
@@ -145,7 +144,7 @@ func urgent(args []string) error {
 
 // urgentRun also returns how much the client's socket held when it asked.
 func urgentRun(lowWater, rcvbuf int, path string, warm time.Duration) (octets, received int64, took time.Duration, err error) {
-	srv, err := start(0, []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", lowWater))
+	srv, err := start("0", []string{"GOMAXPROCS=1"}, fmt.Sprint("-lowwater=", lowWater))
 	if err != nil {
 		return 0, 0, 0, err
 	}

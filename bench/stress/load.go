@@ -81,7 +81,7 @@ func bulk(args []string) error {
 }
 
 func bulkRun(lowWater, procs int, path string, n, conns int) (us float64, err error) {
-	srv, err := start(0, []string{fmt.Sprint("GOMAXPROCS=", procs)}, "-loops=1", fmt.Sprint("-lowwater=", lowWater))
+	srv, err := start("0", []string{fmt.Sprint("GOMAXPROCS=", procs)}, "-loops=1", fmt.Sprint("-lowwater=", lowWater))
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ func collections(args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	srv, err := start(0, []string{"GOMAXPROCS=1"})
+	srv, err := start("0", []string{"GOMAXPROCS=1"})
 	if err != nil {
 		return err
 	}

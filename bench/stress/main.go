@@ -9,9 +9,14 @@
 //	go run ./bench/stress urgent                   # octets and time before an urgent answer
 //	go run ./bench/stress bulk                     # CPU of 10 MiB bodies by low-water mark
 //	go run ./bench/stress gc                       # collections over bodies and requests
+//	go run ./bench/stress hello -where all         # 20 000 handshakes that stop, and a good client
+//	go run ./bench/stress rsa                      # small requests beside RSA handshakes
+//	go run ./bench/stress idle                     # memory of idle connections, and whose it is
 //	go run ./bench/stress serve -addr :8080        # the server alone
+//	go run ./bench/stress connect -addr HOST:PORT  # TLS connections alone
 //
-// The load goes to 127.0.0.1, and is bounded in count and time.
+// The load goes to 127.0.0.1, and is bounded in count and time. Processes that it
+// starts end with it: the server when its standard input closes.
 package main
 
 import (
@@ -27,9 +32,13 @@ func main() {
 		"urgent":   urgent,
 		"bulk":     bulk,
 		"gc":       collections,
+		"hello":    hello,
+		"rsa":      handshakes,
+		"connect":  connect,
+		"idle":     idle,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc [flags]")
+		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc|hello|rsa|idle|connect [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

@@ -28,15 +28,36 @@ func serve(args []string) error {
 	addr := flags.String("addr", "127.0.0.1:0", "address to listen on, cleartext")
 	lowWater := flags.Int("lowwater", 0, "loop.Config.SendLowWater, octets")
 	loops := flags.Int("loops", 0, "loop.Config.Loops")
+	key := flags.String("tls", "", "also listen on a port of 127.0.0.1 over TLS, with a key that is ecdsa or rsa")
+	where := flags.String("handshakes", "auto", "loop.Listener.Handshakes of that: auto, loop or off")
+	timeout := flags.Duration("handshake-timeout", 0, "loop.Config.HandshakeTimeout")
+	most := flags.Int("max-handshakes", 0, "loop.Config.MaxHandshakes")
+	mostOne := flags.Int("max-handshakes-per-addr", 0, "loop.Config.MaxHandshakesPerAddr")
+	sites := flags.Bool("sites", false, "record every allocation, for /sites")
 	child := flags.Bool("child", false, "end with standard input")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	srv, err := loop.New(loop.Config{
-		Listeners:    []loop.Listener{{Address: *addr}},
-		SendLowWater: *lowWater,
-		Loops:        *loops,
-	})
+	runtime.MemProfileRate = 0
+	if *sites {
+		runtime.MemProfileRate = 1
+	}
+	cfg := loop.Config{
+		Listeners:            []loop.Listener{{Address: *addr}},
+		SendLowWater:         *lowWater,
+		Loops:                *loops,
+		HandshakeTimeout:     *timeout,
+		MaxHandshakes:        *most,
+		MaxHandshakesPerAddr: *mostOne,
+	}
+	if *key != "" {
+		ln, err := listenerTLS(*key, *where)
+		if err != nil {
+			return err
+		}
+		cfg.Listeners = append(cfg.Listeners, ln)
+	}
+	srv, err := loop.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -53,6 +74,8 @@ func serve(args []string) error {
 	}
 	srv.Handle("GET /hello", loop.Static(200, "text/plain", []byte("Hello, World!")))
 	srv.Handle("GET /mem", func(x *loop.Exchange) { _ = x.SendString(200, memory(x.RawQuery() == "gc")) })
+	srv.Handle("GET /figures", func(x *loop.Exchange) { _ = x.SendString(200, figures(srv.Stats())) })
+	srv.Handle("GET /sites", func(x *loop.Exchange) { _ = x.SendString(200, allocationSites()) })
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *child {
@@ -61,8 +84,23 @@ func serve(args []string) error {
 			stop()
 		}()
 	}
-	fmt.Println(srv.Addrs()[0])
+	fmt.Println(strings.Trim(fmt.Sprint(srv.Addrs()), "[]"))
 	return srv.Run(ctx)
+}
+
+// figures returns one line of name=value pairs, as memory does. Limits that were
+// not crossed are left out.
+func figures(s loop.Stats) string {
+	pairs := []string{
+		fmt.Sprint("connections=", s.Connections), fmt.Sprint("handshakes=", s.Handshakes),
+		fmt.Sprint("accepted=", s.Accepted), fmt.Sprint("requests=", s.Requests),
+	}
+	for name, n := range s.Limits {
+		if n > 0 {
+			pairs = append(pairs, fmt.Sprint("limit.", name, "=", n))
+		}
+	}
+	return strings.Join(pairs, " ")
 }
 
 // memory returns one line of name=value pairs. It stops the world, on the loop,
@@ -75,27 +113,28 @@ func memory(collect bool) string {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return fmt.Sprintf("inuse=%d alloc=%d objects=%d mallocs=%d collections=%d pause=%d goroutines=%d",
-		m.HeapInuse, m.HeapAlloc, m.HeapObjects, m.Mallocs, m.NumGC, m.PauseTotalNs, runtime.NumGoroutine())
+	return fmt.Sprintf("inuse=%d alloc=%d stacks=%d objects=%d mallocs=%d collections=%d pause=%d goroutines=%d",
+		m.HeapInuse, m.HeapAlloc, m.StackInuse, m.HeapObjects, m.Mallocs, m.NumGC, m.PauseTotalNs, runtime.NumGoroutine())
 }
 
 // A server is a child process that serves.
 type server struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	addr  string
+	cmd     *exec.Cmd
+	stdin   io.Closer
+	addr    string // cleartext
+	addrTLS string // if it was asked for
 }
 
-// start runs this program as a server on core, or anywhere if core is
-// negative. It has one loop unless args say otherwise.
-func start(core int, env []string, args ...string) (*server, error) {
+// start runs this program as a server on cores, as taskset names them, or
+// anywhere if that is empty. It has one loop unless args say otherwise.
+func start(cores string, env []string, args ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	argv := append([]string{self, "serve", "-child"}, args...)
-	if core >= 0 {
-		argv = append([]string{"taskset", "-c", strconv.Itoa(core)}, argv...)
+	if cores != "" {
+		argv = append([]string{"taskset", "-c", cores}, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)
@@ -115,7 +154,8 @@ func start(core int, env []string, args ...string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the server has not started: %w", err), in.Close(), cmd.Wait())
 	}
-	return &server{cmd: cmd, stdin: in, addr: strings.TrimSpace(line)}, nil
+	addr, addrTLS, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return &server{cmd: cmd, stdin: in, addr: addr, addrTLS: addrTLS}, nil
 }
 
 func (s *server) stop() error { return errors.Join(s.stdin.Close(), s.cmd.Wait()) }

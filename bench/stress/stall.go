@@ -26,7 +26,7 @@ func stall(args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	srv, err := start(-1, nil, fmt.Sprint("-lowwater=", *lowWater), fmt.Sprint("-loops=", *loops))
+	srv, err := start("", nil, fmt.Sprint("-lowwater=", *lowWater), fmt.Sprint("-loops=", *loops))
 	if err != nil {
 		return err
 	}
@@ -124,3 +124,16 @@ func kernelTCP() int64 {
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+// kernelSlab returns what the kernel's own objects take, in octets: sockets,
+// files and all others of the machine.
+func kernelSlab() int64 {
+	b, _ := os.ReadFile("/proc/meminfo")
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "Slab:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
