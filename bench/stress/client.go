@@ -108,11 +108,34 @@ func (d dialer) connect() (fd int, err error) {
 	}
 	if err == nil {
 		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()})
+		if errors.Is(err, unix.EINTR) { // it goes on
+			err = connected(fd, d.patience)
+		}
 	}
 	if err != nil {
 		return 0, errors.Join(err, unix.Close(fd))
 	}
 	return fd, nil
+}
+
+// connected waits for what connect has begun.
+func connected(fd int, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(time.Until(end).Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR) && time.Now().Before(end):
+		case err != nil:
+			return err
+		case n == 0:
+			return unix.ETIMEDOUT
+		default:
+			errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if errno != 0 {
+				err = unix.Errno(errno)
+			}
+			return err
+		}
+	}
 }
 
 func (c *client) close() { _ = unix.Close(c.fd) }

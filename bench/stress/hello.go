@@ -148,6 +148,9 @@ func (r *helloRun) run(procs int, key string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := r.report(by); err != nil {
+		return err
+	}
 	fmt.Printf("closed: heap in use %.1f MiB, %.1f before; RSS %.1f MiB, %.1f before\n",
 		mib(after.heap), mib(before.heap), mib(after.rss), mib(before.rss))
 	return nil
