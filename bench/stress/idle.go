@@ -21,6 +21,7 @@ func idle(args []string) error {
 	conns := flags.Int("conns", 10_000, "connections of each kind")
 	kind := flags.String("kind", "all", "h2c, tls (1.3) or all")
 	sites := flags.Int("sites", 2000, "connections in the run that records every allocation; 0 for no such run")
+	rest := flags.Duration("after", 6*time.Second, "how long they have been idle; what they do not need is given back within 5 s")
 	least := flags.Int64("least", 8, "octets for each connection that make an allocating function worth a line")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -35,20 +36,20 @@ func idle(args []string) error {
 		if *kind != "all" && *kind != k {
 			continue
 		}
-		if err := idleRun(k, *conns, false, 0); err != nil {
+		if err := idleRun(k, *conns, *rest, false, 0); err != nil {
 			return fmt.Errorf("%s: %w", k, err)
 		}
 		if *sites == 0 {
 			continue
 		}
-		if err := idleRun(k, *sites, true, *least); err != nil {
+		if err := idleRun(k, *sites, *rest, true, *least); err != nil {
 			return fmt.Errorf("%s, with sites: %w", k, err)
 		}
 	}
 	return nil
 }
 
-func idleRun(kind string, conns int, sites bool, least int64) (err error) {
+func idleRun(kind string, conns int, rest time.Duration, sites bool, least int64) (err error) {
 	srv, err := start("", nil, "-loops=1", "-tls=ecdsa", fmt.Sprint("-sites=", sites))
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func idleRun(kind string, conns int, sites bool, least int64) (err error) {
 			return err
 		}
 	}
-	time.Sleep(time.Second)
+	time.Sleep(rest)
 	after, err := srv.footprint(by)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func idleRun(kind string, conns int, sites bool, least int64) (err error) {
 		return fmt.Errorf("%d connections are open, want %d", m["connections"], want)
 	}
 	if !sites {
-		fmt.Printf("== %d idle connections, %s, after a request each\n%s\n", conns, kind, after.since(before, conns))
+		fmt.Printf("== %d connections, %s, idle for %v after a request each\n%s\n", conns, kind, rest, after.since(before, conns))
 		return nil
 	}
 	now, err := by.sites()

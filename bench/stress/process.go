@@ -67,9 +67,9 @@ func (s sample) String() string {
 
 // A footprint is what a server and the kernel hold, in octets.
 type footprint struct {
-	heap, stacks, rss int64
-	tcp, slab         int64 // of the whole machine
-	cpu               int64 // used so far, microseconds
+	live, heap, stacks, rss int64
+	tcp, slab               int64 // of the whole machine
+	cpu                     int64 // used so far, microseconds
 }
 
 // footprint collects garbage and looks; by is a connection to s.
@@ -78,7 +78,7 @@ func (s *server) footprint(by *client) (f footprint, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.heap, f.stacks = m["inuse"], m["stacks"]
+	f.live, f.heap, f.stacks = m["alloc"], m["inuse"], m["stacks"]
 	f.tcp, f.slab = kernelTCP(), kernelSlab()
 	if f.rss, err = s.resident(); err != nil {
 		return f, err
@@ -90,7 +90,7 @@ func (s *server) footprint(by *client) (f footprint, err error) {
 // since tells what n connections have added to before.
 func (f footprint) since(before footprint, n int) string {
 	each := func(now, then int64) float64 { return float64(now-then) / float64(n) / 1024 }
-	return fmt.Sprintf("each: heap in use %.2f KiB, stacks %.2f KiB, RSS %.2f KiB; kernel, both ends: TCP memory %.2f KiB, slab %.2f KiB",
-		each(f.heap, before.heap), each(f.stacks, before.stacks), each(f.rss, before.rss),
+	return fmt.Sprintf("each: heap %.2f KiB live, %.2f in use, stacks %.2f KiB, RSS %.2f KiB; kernel, both ends: TCP memory %.2f KiB, slab %.2f KiB",
+		each(f.live, before.live), each(f.heap, before.heap), each(f.stacks, before.stacks), each(f.rss, before.rss),
 		each(f.tcp, before.tcp), each(f.slab, before.slab))
 }
