@@ -10,7 +10,7 @@ import (
 // when the first header block arrives.
 type codec struct {
 	dec *hpack.Decoder
-	enc *hpack.Encoder
+	enc *hpack.Encoder // nil until there is an answer, and while the connection rests
 
 	memos   []blockMemo // of blocks encoded since the encoder's table last changed
 	oldest  int         // the memo to be overwritten next, once there are maxMemos
@@ -74,18 +74,35 @@ func (k *codec) forget() {
 }
 
 func (c *Conn) newCodec() *codec {
-	k := &codec{
-		dec: hpack.NewDecoder(headerTableSize, c.recvField),
-		enc: hpack.NewEncoder((*blockWriter)(c)),
-	}
+	k := &codec{dec: hpack.NewDecoder(headerTableSize, c.recvField)}
 	k.dec.SetMaxStringLength(int(c.shared.cfg.MaxHeaderListSize))
+	return k
+}
+
+func (c *Conn) newEncoder() *hpack.Encoder {
+	enc := hpack.NewEncoder((*blockWriter)(c))
 	// "This [the lowest] maximum size MUST be signaled … the final maximum
 	// size is also signaled." RFC 7541, Section 4.2.
 	if c.peer.minHeaderTable < headerTableSize {
-		k.enc.SetMaxDynamicTableSize(c.peer.minHeaderTable)
-		k.enc.SetMaxDynamicTableSize(c.peer.headerTable)
+		enc.SetMaxDynamicTableSize(c.peer.minHeaderTable)
+		enc.SetMaxDynamicTableSize(c.peer.headerTable)
 	}
-	return k
+	return enc
+}
+
+// MayRest reports whether [Conn.Rest] would give memory back.
+func (c *Conn) MayRest() bool { return c.codec != nil && c.codec.enc != nil && !c.NeedsTick() }
+
+// Rest gives back what only a connection with streams needs, 1 KiB and more: it is
+// for one that has been idle for a while. The next answer begins with an empty
+// table, as the peer is then told.
+func (c *Conn) Rest() {
+	if !c.MayRest() {
+		return
+	}
+	c.codec.enc, c.codec.memos = nil, nil
+	c.peer.minHeaderTable = 0
+	c.streams, c.lame = streamTable{}, nil
 }
 
 // A blockWriter is the connection as the encoder's destination: a header block
@@ -126,6 +143,9 @@ func (c *Conn) appendBlock(id frames.StreamID, status int, fields []Field, end b
 		return
 	}
 	k.changed = false
+	if k.enc == nil {
+		k.enc = c.newEncoder()
+	}
 	if status != 0 {
 		_ = k.enc.WriteField(Field{Name: ":status", Value: statusText[status]})
 	}

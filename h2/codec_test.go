@@ -166,3 +166,67 @@ func TestManyFields(t *testing.T) {
 		t.Errorf("a free stream keeps %d and %d fields", cap(s.Request.Fields), cap(s.Request.Trailers))
 	}
 }
+
+// TestRest has a connection give back what it needs for answers only, and go on:
+// its peer has a table that is no longer known here.
+func TestRest(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, helloFields, true)) }
+	table := func(v uint32) []byte { return settings(setting(frames.SettingHeaderTableSize, v)) }
+	tc.c.Rest()
+	if tc.c.MayRest() {
+		t.Error("there is something to give back before the first request")
+	}
+	id := frames.StreamID(1)
+	answers := func() (first []byte) {
+		t.Helper()
+		for range 3 {
+			tc.recv(tc.get(id))
+			id += 2
+		}
+		return tc.blocks()[0] // which the peer can decode, or this would have failed
+	}
+	answers()
+	for _, tt := range []struct {
+		why    string
+		before []byte
+		want   []int
+	}{
+		{"as it was", nil, []int{0, 4096}},
+		{"a smaller table while it rests", table(100), []int{0, 100}},
+		{"a larger one", table(4096), []int{0, 4096}},
+		{"none", table(0), []int{0, 0}},
+	} {
+		if !tc.c.MayRest() {
+			t.Errorf("%s: there is nothing to give back", tt.why)
+		}
+		tc.c.Rest()
+		if tc.c.MayRest() || tc.c.codec.enc != nil || tc.c.codec.memos != nil || tc.c.streams.slots != nil {
+			t.Errorf("%s: something was not given back", tt.why)
+		}
+		if tt.before != nil {
+			tc.recv(tt.before)
+		}
+		if got := sizeUpdates(answers()); !sameSizes(got, tt.want) {
+			t.Errorf("%s: size updates %v, want %v", tt.why, got, tt.want)
+		}
+	}
+}
+
+// TestRestNotNow asks connections to rest that have something to do.
+func TestRestNotNow(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.answer("hello")
+	tc.recv(tc.get(1))
+	tc.drain()
+	get := tc.get(3)
+	tc.recv(get[:12])
+	if tc.c.Rest(); tc.c.codec.enc == nil || tc.c.MayRest() {
+		t.Error("it rests although a frame is unfinished")
+	}
+	tc.app.request = func(*Stream) {}
+	tc.recv(get[12:])
+	if tc.c.Rest(); tc.c.codec.enc == nil || tc.c.MayRest() {
+		t.Error("it rests although a stream is open")
+	}
+}

@@ -82,7 +82,7 @@ type peerSettings struct {
 	initialWindow  uint32
 	maxFrameSize   uint32
 	headerTable    uint32 // as last said
-	minHeaderTable uint32 // the least said before the encoder existed
+	minHeaderTable uint32 // the least said while there was no encoder; 0 if there was one before
 	noPriorities   bool
 }
 

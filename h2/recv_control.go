@@ -63,7 +63,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 	case frames.SettingHeaderTableSize:
 		c.peer.headerTable = min(s.Value, c.shared.cfg.EncoderTableSize)
 		c.peer.minHeaderTable = min(c.peer.minHeaderTable, c.peer.headerTable)
-		if c.codec != nil {
+		if c.codec != nil && c.codec.enc != nil {
 			c.codec.enc.SetMaxDynamicTableSize(c.peer.headerTable)
 			c.codec.forget()
 		}

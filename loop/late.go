@@ -18,6 +18,9 @@ func (c *conn) onTimer() {
 		if !c.wire.isOpen() || c.finishing {
 			return
 		}
+		if l.now >= c.active+l.examineEvery {
+			c.rest()
+		}
 		l.wheel.arm(&c.timer, c.nextExam())
 		c.flush()
 	}
@@ -75,7 +78,7 @@ func (c *conn) isLate() bool {
 func (c *conn) nextExam() time.Duration {
 	l := c.loop
 	next := c.active + l.srv.cfg.IdleTimeout
-	if c.isBusy() {
+	if c.isBusy() || c.mayRest() {
 		next = l.now + l.examineEvery
 	}
 	if c.engine.Draining() {
@@ -90,10 +93,21 @@ func (c *conn) nextExam() time.Duration {
 // isBusy reports whether the peer may be late with anything but being idle.
 func (c *conn) isBusy() bool { return c.isBlocked || c.engine.NeedsTick() }
 
-// examineSoon has a connection examined that has been idle until now.
+// mayRest reports whether c holds what it can give back while it is idle.
+func (c *conn) mayRest() bool { return c.h1 == nil && c.h2.MayRest() }
+
+func (c *conn) rest() {
+	if c.h1 == nil {
+		c.h2.Rest()
+	}
+}
+
+// examineSoon has a connection examined that has been idle until now, or that is
+// idle now and has something to give back.
 func (c *conn) examineSoon() {
 	l := c.loop
-	if c.stage == stageServing && c.timer.deadline > l.now+l.examineEvery && c.isBusy() && c.protocol.established() {
+	if c.stage == stageServing && c.timer.deadline > l.now+l.examineEvery &&
+		(c.isBusy() || c.mayRest()) && c.protocol.established() {
 		l.wheel.arm(&c.timer, l.now+l.examineEvery)
 	}
 }
