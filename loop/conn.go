@@ -93,6 +93,7 @@ type conn struct {
 
 	ticket     *ticket // of the handshakeGate, while there is a handshake
 	isAdmitted bool    // by it
+	isStepping bool    // a step of the handshake runs, or waits, off the loop
 
 	prev, next *conn // in loop.conns
 }

@@ -97,7 +97,8 @@ func (g *handshakeGate) mayBegin(a *gateAddr) bool {
 	return a.inside.n < g.mostOne || !a.addr.IsValid()
 }
 
-// hear notes that the peer of a handshake in progress has sent something.
+// hear notes that the peer of a handshake in progress has sent something, or has
+// been answered.
 func (g *handshakeGate) hear(t *ticket, now time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -150,6 +151,7 @@ func (g *handshakeGate) admit() {
 		a.waiting.remove(t)
 		g.waiting.Add(-1)
 		g.inside.Add(1)
+		t.heard = time.Since(g.srv.started) // it had to be silent while it waited
 		a.inside.push(t)
 		g.setReady(a)
 		c := t.conn
@@ -159,7 +161,9 @@ func (g *handshakeGate) admit() {
 
 // makeRoom closes handshakes whose peers are silent, of addresses and of a
 // process that have no room for those who wait: one for each of them, those that
-// are silent for longest first. It is called every tick.
+// are silent for longest first. It is called every tick, and replaces as many of
+// all places as the tick has of silence: those who come in their stead cost
+// arithmetic, which in one piece would hold the loops up.
 func (g *handshakeGate) makeRoom(now time.Duration) {
 	if g.waiting.Load() == 0 {
 		return
@@ -168,6 +172,7 @@ func (g *handshakeGate) makeRoom(now time.Duration) {
 	defer g.mu.Unlock()
 	full := int(g.inside.Load()) >= g.most
 	need := int(g.waiting.Load())
+	left := g.most*int(tick)/int(silence) + 1
 	for _, a := range g.addrs {
 		n := 0
 		if !g.mayBegin(a) {
@@ -176,9 +181,11 @@ func (g *handshakeGate) makeRoom(now time.Duration) {
 		if full {
 			n = max(n, need)
 		}
-		for t := a.inside.head; t != nil && n > 0 && now-t.heard >= silence; t = t.next {
-			n, need = n-1, need-1
+		for t := a.inside.head; t != nil && min(n, left) > 0 && now-t.heard >= silence; t = a.inside.head {
+			n, need, left = n-1, need-1, left-1
+			a.inside.remove(t)
 			t.heard = now // once is enough
+			a.inside.push(t)
 			c := t.conn
 			_ = c.loop.post(func() { c.loop.guarded(c, (*conn).makeRoom) })
 		}

@@ -105,6 +105,7 @@ func (l *listener) isOffLoop() bool {
 func (c *conn) handshake() error {
 	for c.bridge.Ready() && c.mayHandshake() {
 		if c.ln.isOffLoop() {
+			c.isStepping = true
 			c.ln.pool.step(c)
 			return nil
 		}
@@ -134,13 +135,18 @@ func (c *conn) admitted() {
 		return
 	}
 	c.isAdmitted = true
+	c.loop.srv.gate.hear(c.ticket, c.loop.now)
 	c.goOn(c.handshake())
 }
 
 // stepped is called when a step of the handshake has run off the loop.
 func (c *conn) stepped() {
+	c.isStepping = false
 	if !c.wire.isOpen() {
 		return // and the bridge is stopped
+	}
+	if c.ticket != nil {
+		c.loop.srv.gate.hear(c.ticket, c.loop.now)
 	}
 	c.setRoom()
 	err := c.bridge.Stepped(c.opened)
@@ -160,8 +166,11 @@ func (c *conn) goOn(err error) {
 // makeRoom is called when others wait for a handshake, and the peer of c has
 // been silent in its own.
 func (c *conn) makeRoom() {
-	if !c.wire.isOpen() || c.ticket == nil {
-		return
+	if !c.wire.isOpen() || c.ticket == nil || c.isStepping {
+		return // or it is not the peer who is silent
+	}
+	if c.wire.hasInput() {
+		return // the loop is behind
 	}
 	c.loop.cross(limitHandshakeSlow)
 	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("a silent handshake makes room for others")

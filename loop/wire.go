@@ -67,6 +67,15 @@ func (w *wire) unread() int {
 	return n + w.gc.OutboundBuffered()
 }
 
+// hasInput reports whether octets have come that were not read.
+func (w *wire) hasInput() bool {
+	if w.gc == nil {
+		return false
+	}
+	n, err := unix.IoctlGetInt(w.fd, unix.SIOCINQ)
+	return err == nil && n > 0
+}
+
 // flush lets gnet write what it holds. The wire may be closed when it returns.
 func (w *wire) flush() {
 	if w.gc != nil {
