@@ -35,11 +35,15 @@ func TestRequests(t *testing.T) {
 		{"an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", "GET http a: / length=0 END"},
 		{"no Host in HTTP/1.0", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET http  / length=0 END"},
 		// Section 5.
-		{"names and values", "GET / HTTP/1.1\r\nhOsT: a\r\nX-A:\r\nX-b: \t a b\tc \t\r\nx!#$%&'*+-.^_`|~9: \xff\r\n\r\n",
-			`GET http a / length=0 x-a="" x-b="a b\tc" x!#$%&'*+-.^_` + "`" + `|~9="\xff" END`},
+		{
+			"names and values", "GET / HTTP/1.1\r\nhOsT: a\r\nX-A:\r\nX-b: \t a b\tc \t\r\nx!#$%&'*+-.^_`|~9: \xff\r\n\r\n",
+			`GET http a / length=0 x-a="" x-b="a b\tc" x!#$%&'*+-.^_` + "`" + `|~9="\xff" END`,
+		},
 		{"the same name again", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 2\r\nX: 3\r\n\r\n", `GET http a / length=0 x="1" y="2" x="3" END`},
-		{"fields about the connection", "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nTE: trailers\r\nUpgrade: x\r\nX: y\r\n\r\n",
-			`GET http a / length=0 x="y" END`},
+		{
+			"fields about the connection", "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nTE: trailers\r\nUpgrade: x\r\nX: y\r\n\r\n",
+			`GET http a / length=0 x="y" END`,
+		},
 		// Section 6.
 		{"a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", `POST http a / length=5 content-length="5"` + "\n" + `body "hello"`},
 		{"a body of GET", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", `GET http a / length=5 content-length="5"` + "\n" + `body "hello"`},
@@ -57,8 +61,10 @@ func TestRequests(t *testing.T) {
 		{"trailers", chunked("1\r\nx\r\n0\r\nX-Sum: 1 \r\nY:\r\n\r\n"), "POST http a / length=-1\n" + `body "x" x-sum="1" y=""`},
 		{"Chunked in upper case", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:  CHUNKED \r\n\r\n0\r\n\r\n", "POST http a / length=-1\nbody \"\""},
 		// RFC 9110, Section 7.8.
-		{"an upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
-			`GET http a / length=0 protocol=websocket sec-websocket-key="k" END`},
+		{
+			"an upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+			`GET http a / length=0 protocol=websocket sec-websocket-key="k" END`,
+		},
 		{"an upgrade to one of two", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a/1 , b\r\n\r\n", `GET http a / length=0 protocol=a/1 END`},
 		{"an upgrade to HTTP/2", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n", `GET http a / length=0 END`},
 		{"an upgrade to nothing", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: a b\r\n\r\n", `GET http a / length=0 END`},
