@@ -5,42 +5,28 @@ import (
 	"testing"
 )
 
-// TestLateAnswers has an application that answers later: what was pipelined
-// meanwhile is held, and comes one by one.
+// TestSection9_3_2_LateAnswers has an application that answers later: what was
+// pipelined meanwhile is held, and comes one by one.
 func TestSection9_3_2_LateAnswers(t *testing.T) {
 	for _, step := range []int{0, 1} {
 		tc := newTestConn(t, Config{})
 		tc.step = step
 		tc.request = func(*Stream) {}
 		tc.recv("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /3 HTTP/1.1\r\nHost: a\r\n\r\n")
+		tc.wantEvents("only the first", "GET http a /1 length=0 END")
 		if !tc.c.WantsPause() {
 			t.Error("no pause though requests wait")
 		}
-		for i, want := range []string{
-			"GET http a /1 length=0 END",
-			"POST http a /2 length=2 content-length=\"2\"\nbody \"hi\"",
-			"GET http a /3 length=0 END",
-		} {
-			s := tc.stream
-			if i == 1 {
-				s.App = "two"
-			}
-			tc.c.Resume(s) // of no use
-			// The body of /2 is answered when it comes.
-			if !s.Answered() {
-				tc.respond(s, s.Request.Path)
-			}
-			tc.flush()
-			if i == 1 {
-				break
-			}
-			tc.wantEvents("one at a time", append(strings.Split(want, "\n"), "closed", "POST http a /2 length=2 content-length=\"2\"", `body "hi"`, "closed", "GET http a /3 length=0 END")...)
-		}
-		tc.want("in order",
-			"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n/1"+ok+"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n/3")
-		if tc.c.WantsPause() || tc.c.WantsRoom() {
+		tc.respond(tc.stream, "/1")
+		tc.wantEvents("it is over", "closed")
+		mustDo(t, tc.c.Continue())
+		// The second is answered when its body has come, which it has.
+		tc.wantEvents("the others", `POST http a /2 length=2 content-length="2"`, `body "hi"`, "closed", "GET http a /3 length=0 END")
+		if tc.c.WantsPause() {
 			t.Error("a pause though nothing waits")
 		}
+		tc.respond(tc.stream, "/3")
+		tc.want("in order", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n/1"+ok+"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n/3")
 	}
 }
 
@@ -62,7 +48,23 @@ func TestAnswerFromWithin(t *testing.T) {
 	tc.recv(get + get + get)
 	tc.want("three answers", ok+ok+ok)
 
-	// In a source, and in a release.
+	// While what was held is handled.
+	first := tc.begin(get)
+	tc.recv(get + get)
+	depth = 0
+	tc.request = func(s *Stream) {
+		if depth++; depth > 1 {
+			t.Fatal("a request begins within another's callback")
+		}
+		mustDo(t, tc.c.Continue())
+		tc.answer(s)
+		mustDo(t, tc.c.Continue())
+		depth--
+	}
+	tc.answer(first)
+	tc.want("three answers", ok+ok+ok)
+
+	// In a source.
 	big := strings.Repeat("b", 2*copyLimit)
 	tc.request = func(s *Stream) {
 		mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
@@ -232,6 +234,18 @@ func TestEarlyAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEarlyAnswersAgain sees that what is thrown away is counted for each request.
+func TestEarlyAnswersAgain(t *testing.T) {
+	tc := newTestConn(t, Config{MaxSkipped: 100})
+	tc.request = func(s *Stream) { tc.answer(s) }
+	for range 5 {
+		tc.recv("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n")
+		tc.recv(strings.Repeat("x", 60))
+		tc.want("an answer", ok)
+	}
+	tc.wantFinished("never too much", false)
 }
 
 // TestErrorsInBodies finds what is wrong when the response has begun, or not.

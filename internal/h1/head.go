@@ -111,17 +111,24 @@ func nextField(b []byte, text *strings.Builder) (name string, value, rest []byte
 		return "", nil, nil, errNoColon
 	}
 	from := text.Len()
+	var buf [64]byte
+	lower := buf[:0]
 	for _, o := range line[:colon] {
-		lower := lowerToken[o]
-		if lower == 0 {
+		o = lowerToken[o]
+		if o == 0 {
 			// "No whitespace is allowed between the field name and colon. … A
 			// server MUST reject, with a response status code of 400 (Bad
 			// Request), any received request message that contains whitespace
 			// between a header field name and colon." RFC 9112, Section 5.1.
 			return "", nil, nil, errFieldName
 		}
-		text.WriteByte(lower)
+		if len(lower) == len(buf) {
+			text.Write(lower)
+			lower = buf[:0]
+		}
+		lower = append(lower, o)
 	}
+	text.Write(lower)
 	if colon == 0 {
 		return "", nil, nil, errFieldName
 	}
@@ -286,10 +293,7 @@ func (r *headReader) judgeFraming() *Error {
 		return errConnect
 	}
 	if !r.hasCodings {
-		if q.ContentLength <= 0 {
-			q.ContentLength = 0
-			r.flags &^= expects // nothing would follow
-		}
+		q.ContentLength = max(q.ContentLength, 0)
 		return nil
 	}
 	switch {
