@@ -148,6 +148,9 @@ func TestLimits(t *testing.T) {
 			tc.lines = nil
 			tc.recv(tt.abuse(tc, n))
 			tc.turn()
+			if len(tc.lines) == 0 {
+				t.Fatal("the peer sees nothing")
+			}
 			if last := tc.lines[len(tc.lines)-1]; !strings.HasPrefix(last, "GOAWAY") || !strings.Contains(last, "ENHANCE_YOUR_CALM") {
 				t.Errorf("the peer sees %q", last)
 			}

@@ -185,6 +185,28 @@ func TestAllocsWindowUpdate(t *testing.T) {
 	}
 }
 
+// TestAllocsHeaderListTooLong decodes a header list on behind its limit without
+// making anything of it.
+func TestAllocsHeaderListTooLong(t *testing.T) {
+	const limit = 10_000
+	allocs := func(size int) float64 {
+		return testing.AllocsPerRun(20, func() {
+			tc := newTestConn(t, Config{MaxHeaderListSize: limit})
+			tc.whole = true
+			block := []byte("\x82\x87\x84\x01\x01a")
+			for len(block) < size-30 {
+				block = append(block, "\x00\x01x\x14abcdefghijklmnopqrst"...)
+			}
+			tc.recv(headerFrames(1, true, block, 15_000, 30_000))
+			tc.want("it is too long", "HEADERS 1 :status=431 content-length=0 END_STREAM")
+		})
+	}
+	// Four times as many fields, each of which would be two strings.
+	if few, many := allocs(limit), allocs(4*limit); many > few+200 {
+		t.Errorf("%.0f allocations for a list at its limit, and %.0f for one of four times that", few, many)
+	}
+}
+
 func TestAllocsPing(t *testing.T) {
 	h := newHotConn(t)
 	in := frames.AppendPing(nil, frames.Ping{})
