@@ -286,5 +286,16 @@ func TestEncoderTableSize(t *testing.T) {
 			t.Errorf("%d octets: the block is %s", size, block)
 		}
 		tc.drain() // the peer decodes it
+		most := uint32(headerTableSize)
+		if size > 0 {
+			most = min(size, most)
+		}
+		before := tc.c.codec.enc.MaxDynamicTableSize()
+		// Whatever the peer would like.
+		tc.recv(settings(setting(frames.SettingHeaderTableSize, 1<<20)), tc.get(3))
+		tc.drain()
+		if after := tc.c.codec.enc.MaxDynamicTableSize(); before != most || after != most {
+			t.Errorf("%d octets: the table has %d and then %d, want %d", size, before, after, most)
+		}
 	}
 }
