@@ -44,19 +44,3 @@ func (c *conn) setReading() {
 		c.wire.setReading(c.loop.epfd, !pause)
 	}
 }
-
-// setReading has epfd tell of octets that have come, or not. Without, it does not
-// tell that the socket has room either: our own watch does.
-func (w *wire) setReading(epfd int, on bool) {
-	if w.gc == nil {
-		return
-	}
-	ev := unix.EpollEvent{Fd: int32(w.fd)}
-	if on {
-		ev.Events = interest
-		if w.gc.OutboundBuffered() > 0 {
-			ev.Events |= unix.EPOLLOUT
-		}
-	}
-	_ = unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, w.fd, &ev)
-}

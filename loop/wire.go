@@ -90,6 +90,22 @@ func (w *wire) close() {
 	}
 }
 
+// setReading has epfd tell of octets that have come, or not. Without, it does not
+// tell that the socket has room either: our own watch does.
+func (w *wire) setReading(epfd int, on bool) {
+	if w.gc == nil {
+		return
+	}
+	ev := unix.EpollEvent{Fd: int32(w.fd)}
+	if on {
+		ev.Events = interest
+		if w.gc.OutboundBuffered() > 0 {
+			ev.Events |= unix.EPOLLOUT
+		}
+	}
+	_ = unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, w.fd, &ev)
+}
+
 // abort closes the connection with a reset, and what is on its way is lost.
 func (w *wire) abort() {
 	if w.gc != nil {
