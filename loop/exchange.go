@@ -88,17 +88,17 @@ func (l *exchangeList) put(x *Exchange) {
 func (c *conn) newExchange(r *message.Request) *Exchange {
 	x := c.loop.free.get()
 	x.conn, x.request = c, r
+	x.path, x.query = r.Path, ""
+	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
+		x.path, x.query = r.Path[:i], r.Path[i+1:]
+	}
+	c.countRequest()
 	return x
 }
 
 // dispatch finds the route of a new request and calls it.
 func (x *Exchange) dispatch() {
-	x.conn.countRequest()
 	r := x.request
-	x.path, x.query = r.Path, ""
-	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
-		x.path, x.query = r.Path[:i], r.Path[i+1:]
-	}
 	m := &x.match
 	x.conn.loop.srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)
 	if m.Found {

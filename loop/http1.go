@@ -48,7 +48,6 @@ func (h *http1) Request(s *h1.Stream) {
 	x.h1 = s
 	s.App = x
 	if h.ln.redirectHTTPS > 0 && h.bridge == nil {
-		x.conn.countRequest()
 		x.call(redirectHTTPS)
 		return
 	}
