@@ -131,7 +131,7 @@ func (x *Exchange) giveUpBody(status int, why string) {
 		if status == 503 {
 			_ = x.SetHeader("retry-after", "10")
 		}
-		_ = x.sendError(status, why)
+		_ = x.SendError(status, why)
 	}
 }
 

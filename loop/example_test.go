@@ -238,6 +238,58 @@ func ExampleAsync_Resume() {
 	// 200 tick tock tick
 }
 
+// SendJSON encodes a value.
+func ExampleExchange_SendJSON() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /items/{id}", func(x *loop.Exchange) {
+			_ = x.SendJSON(200, map[string]string{"id": x.PathValue("id"), "lang": x.Query().Get("lang")})
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/items/7?lang=en", "")
+	// Output:
+	// 200 {"id":"7","lang":"en"}
+}
+
+// Redirect leads elsewhere.
+func ExampleExchange_Redirect() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /old", func(x *loop.Exchange) { _ = x.Redirect(301, "/new") })
+	})
+	defer stop()
+	fetch("GET", url+"/old", "")
+	// Output:
+	// 301
+}
+
+// Inform lets a browser load what a page needs while the page is being made.
+func ExampleExchange_Inform() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) {
+			_ = x.Inform(103, loop.Field{Name: "link", Value: "</style.css>; rel=preload; as=style"})
+			_ = x.SendString(200, "the page")
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	// Output:
+	// 200 the page
+}
+
+// AddTrailer adds what is known only at the end.
+func ExampleExchange_AddTrailer() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) {
+			_ = x.AddTrailer("checksum", "cafe")
+			_ = x.SendString(200, "the body")
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	// Output:
+	// 200 the body
+}
+
 // serve runs a server on one loop until stop is called.
 func serve(register func(*loop.Server)) (url string, stop func()) {
 	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}, Loops: 1})

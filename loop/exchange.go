@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -34,8 +35,10 @@ type Exchange struct {
 	match   route.Match[Handler]
 	path    string
 	query   string
+	values  url.Values // query, parsed; nil until somebody asks
 
 	fields   []message.Field // of the response, as set so far
+	trailers []message.Field // of the response
 	calls    int             // callbacks running now
 	answered bool
 	async    bool
@@ -79,7 +82,7 @@ func (l *exchangeList) put(x *Exchange) {
 	}
 	x.dropFields()
 	x.match.Reset()
-	x.conn, x.h2, x.h1, x.path, x.query = nil, nil, nil, "", ""
+	x.conn, x.h2, x.h1, x.path, x.query, x.values = nil, nil, nil, "", "", nil
 	x.answered, x.async = false, false
 	l.free = append(l.free, x)
 }
@@ -135,19 +138,13 @@ func serverOptions(x *Exchange) { _ = x.Send(200, nil) }
 
 func methodNotAllowed(x *Exchange) {
 	_ = x.SetHeader("allow", x.match.Allow)
-	_ = x.sendError(405, "Method Not Allowed")
+	_ = x.SendError(405, "Method Not Allowed")
 }
 
 func badPath(x *Exchange) {
-	_ = x.sendError(400, "Bad Request: the path has a malformed percent-encoding")
+	_ = x.SendError(400, "Bad Request: the path has a malformed percent-encoding")
 }
-func notFound(x *Exchange) { _ = x.sendError(404, "404 page not found") }
-
-func (x *Exchange) sendError(status int, text string) error {
-	_ = x.SetHeader("content-type", "text/plain; charset=utf-8")
-	_ = x.SetHeader("x-content-type-options", "nosniff")
-	return x.SendString(status, text+"\n")
-}
+func notFound(x *Exchange) { _ = x.SendError(404, "404 page not found") }
 
 // call runs a callback for x and sees to what it left undone.
 func (x *Exchange) call(f Handler) {
@@ -166,7 +163,7 @@ func (x *Exchange) call(f Handler) {
 	if !x.answered && !x.async && !x.body.wanted() && x.calls == 0 {
 		x.conn.loop.srv.log.Error().Str("pattern", x.match.Pattern).Msg("callback returned without answering")
 		x.dropFields() // which were for another answer
-		_ = x.sendError(500, "Internal Server Error")
+		_ = x.SendError(500, "Internal Server Error")
 	}
 }
 

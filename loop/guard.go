@@ -96,6 +96,7 @@ func (l *eventLoop) callFunc(f func()) {
 // one with a piece that goes beyond; after the last octet it is not asked again.
 type appSource struct {
 	src     Source
+	x       *Exchange // only while the source is asked
 	loop    *eventLoop
 	pattern string
 	left    int64 // -1 if the length is not known
@@ -104,19 +105,30 @@ type appSource struct {
 // Pull asks the source.
 func (s *appSource) Pull(max int) (p []byte, end bool, err error) {
 	p, end, err = s.pull(max)
-	if err != nil || s.left < 0 {
-		return p, end, err
+	if err != nil {
+		return nil, false, err
+	}
+	if end, err = s.measure(p, end); end && err == nil {
+		err = s.x.writeTrailers()
+	}
+	return p, end, err
+}
+
+// measure holds a piece, and whether it is the last, to the length announced.
+func (s *appSource) measure(p []byte, end bool) (last bool, err error) {
+	if s.left < 0 {
+		return end, nil
 	}
 	n := int64(len(p))
 	switch {
 	case n > s.left:
-		return nil, false, fmt.Errorf("loop: source yields at least %d octets more than announced", n-s.left)
+		return false, fmt.Errorf("loop: source yields at least %d octets more than announced", n-s.left)
 	case end && n < s.left:
-		return nil, false, fmt.Errorf("loop: source ended %d octets before the length announced", s.left-n)
+		return false, fmt.Errorf("loop: source ended %d octets before the length announced", s.left-n)
 	}
 	s.left -= n
 	// The end comes with the last octets, so that END_STREAM does.
-	return p, s.left == 0, nil
+	return s.left == 0, nil
 }
 
 func (s *appSource) pull(max int) (p []byte, end bool, err error) {

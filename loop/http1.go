@@ -83,6 +83,17 @@ func (h *http1) writeSource(x *Exchange, src message.Source) error {
 	return h.h1.WriteSource(x.h1, src)
 }
 
+func (h *http1) writeTrailers(x *Exchange, fields []message.Field) error {
+	return h.h1.WriteTrailers(x.h1, fields)
+}
+
+func (h *http1) version(x *Exchange) string {
+	if x.h1.IsHTTP10() {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
 func (h *http1) resume(x *Exchange)                  { h.h1.Resume(x.h1) }
 func (h *http1) requestEnded(x *Exchange) bool       { return x.h1.RequestEnded() }
 func (h *http1) consume(x *Exchange, n int)          { h.h1.Consume(x.h1, n) }

@@ -62,6 +62,11 @@ func (h *http2) writeSource(x *Exchange, src message.Source) error {
 	return h.h2.WriteSource(x.h2, src)
 }
 
+func (h *http2) writeTrailers(x *Exchange, fields []message.Field) error {
+	return h.h2.WriteTrailers(x.h2, fields)
+}
+
+func (h *http2) version(*Exchange) string               { return "HTTP/2.0" }
 func (h *http2) resume(x *Exchange)                     { h.h2.Resume(x.h2) }
 func (h *http2) requestEnded(x *Exchange) bool          { return x.h2.RequestEnded() }
 func (h *http2) consume(x *Exchange, n int)             { h.h2.Consume(x.h2, n) }

@@ -40,6 +40,14 @@ type protocol interface {
 	writeSource(x *Exchange, src message.Source) error
 	resume(x *Exchange)
 
+	// writeTrailers completes the response with trailer fields: at once, or when
+	// the source ends, from within whose last Pull it may be called. It copies
+	// fields. Where the protocol has no place for them, they are left out.
+	writeTrailers(x *Exchange, fields []message.Field) error
+
+	// version is what the protocol of a request is called in its request line.
+	version(x *Exchange) string
+
 	requestEnded(x *Exchange) bool
 	consume(x *Exchange, n int)
 

@@ -29,12 +29,12 @@ func redirectHTTPS(x *Exchange) {
 			status = 301
 		}
 		_ = x.SetHeader("location", location)
-		_ = x.sendError(status, "This server is at "+location)
+		_ = x.SendError(status, "This server is at "+location)
 	})
 }
 
 func noPlaceOverTLS(x *Exchange) {
-	_ = x.sendError(400, "Bad Request: this port only tells where the same is over TLS, and the request does not say what")
+	_ = x.SendError(400, "Bad Request: this port only tells where the same is over TLS, and the request does not say what")
 }
 
 // hostOf returns an authority without its port, and an IPv6 address without its

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -64,34 +65,54 @@ func (x *Exchange) mayHave(name, value string) error {
 	}
 }
 
+// DelHeader removes the fields of that name from the response.
+func (x *Exchange) DelHeader(name string) error {
+	switch {
+	case x.request == nil:
+		return ErrClosed
+	case x.answered:
+		return ErrAnswered
+	}
+	name = strings.ToLower(name)
+	x.fields = slices.DeleteFunc(x.fields, func(f message.Field) bool { return f.Name == name })
+	return nil
+}
+
+// Answered reports whether the response has begun, or is over.
+func (x *Exchange) Answered() bool { return x.answered || x.request == nil }
+
 // SendString answers with s, as text unless a content-type is set. It copies s.
 func (x *Exchange) SendString(status int, s string) error {
 	if err := x.mayAnswer(status); err != nil {
 		return err
 	}
-	x.setDefaultType()
+	x.setDefaultType("text/plain; charset=utf-8")
 	if err := x.begin(status, int64(len(s))); err != nil {
 		return err
 	}
 	if x.isEmpty(status) {
 		return nil
 	}
-	return x.conn.protocol.writeRegion(x, stringOctets(s), nil, true)
+	return x.writeWhole(stringOctets(s), nil)
 }
 
-func (x *Exchange) setDefaultType() {
+// setDefaultType sets content-type unless it is set.
+func (x *Exchange) setDefaultType(value string) {
 	for i := range x.fields {
 		if x.fields[i].Name == "content-type" {
 			return
 		}
 	}
-	x.fields = append(x.fields, message.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
+	x.fields = append(x.fields, message.Field{Name: "content-type", Value: value})
 }
 
 // Send answers with body. It copies body.
 func (x *Exchange) Send(status int, body []byte) error {
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
+	}
+	if len(x.trailers) > 0 {
+		return x.writeWhole(bytes.Clone(body), nil)
 	}
 	return x.conn.protocol.write(x, body, true)
 }
@@ -102,7 +123,7 @@ func (x *Exchange) SendStatic(status int, body []byte) error {
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
 	}
-	return x.conn.protocol.writeRegion(x, body, nil, true)
+	return x.writeWhole(body, nil)
 }
 
 // SendOwned answers with body, which it takes. release is called exactly once,
@@ -113,7 +134,7 @@ func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
 		release()
 		return err
 	}
-	return x.conn.protocol.writeRegion(x, body, x.newOwnedBody(release), true)
+	return x.writeWhole(body, x.newOwnedBody(release))
 }
 
 // SendSource answers with what src yields, which must be length octets in all;
@@ -124,7 +145,19 @@ func (x *Exchange) SendSource(status int, length int64, src Source) error {
 		src.Release()
 		return err
 	}
-	return x.conn.protocol.writeSource(x, &appSource{src, x.conn.loop, x.match.Pattern, max(length, -1)})
+	return x.conn.protocol.writeSource(x, &appSource{src, x, x.conn.loop, x.match.Pattern, max(length, -1)})
+}
+
+// writeWhole sends body, which is all of it, and the trailers. It takes body until
+// rel, if there is one, is released.
+func (x *Exchange) writeWhole(body []byte, rel message.Releaser) error {
+	if len(x.trailers) == 0 {
+		return x.conn.protocol.writeRegion(x, body, rel, true)
+	}
+	if err := x.conn.protocol.writeRegion(x, body, rel, false); err != nil {
+		return err
+	}
+	return x.writeTrailers()
 }
 
 // Reset ends the exchange at once: the client sees RST_STREAM with code.
@@ -151,6 +184,9 @@ func (x *Exchange) begin(status int, length int64) error {
 		return err
 	}
 	x.answered = true
+	if len(x.trailers) > 0 {
+		length = -1 // HTTP/1.1 has a place for trailers only then
+	}
 	x.complete(status, length)
 	x.conn.loop.touch(x.conn)
 	return x.conn.protocol.writeHeaders(x, status, x.fields, x.isEmpty(status))
@@ -218,4 +254,5 @@ func (x *Exchange) LongLived() {
 func (x *Exchange) dropFields() {
 	clear(x.fields)
 	x.fields = x.fields[:0]
+	x.trailers = nil
 }

@@ -47,6 +47,9 @@ func (s *Stream) reset() {
 // RequestEnded reports whether the request is complete.
 func (s *Stream) RequestEnded() bool { return s.ended }
 
+// IsHTTP10 reports whether the client speaks HTTP/1.0.
+func (s *Stream) IsHTTP10() bool { return s.head.has(isHTTP10) }
+
 // Answered reports whether the final header section of the response was sent.
 func (s *Stream) Answered() bool { return s.answered }
 

@@ -23,6 +23,22 @@ func CheckField(name, value string) error {
 	return nil
 }
 
+// CheckTrailer is CheckField for a trailer field, which must also not be one that
+// is needed to frame, route or read what comes before it (RFC 9110, Section 6.5.1).
+func CheckTrailer(name, value string) error {
+	if err := CheckField(name, value); err != nil {
+		return err
+	}
+	switch name {
+	case "authorization", "cache-control", "content-encoding", "content-length", "content-range", "content-type",
+		"cookie", "date", "expect", "host", "location", "max-forwards", "pragma", "proxy-authenticate",
+		"proxy-authorization", "range", "set-cookie", "te", "trailer", "vary", "www-authenticate":
+		return fmt.Errorf("field %s cannot be a trailer", name)
+	default:
+		return nil
+	}
+}
+
 // IsConnectionField reports whether name, in lower case, is a field that is about
 // a connection, and neither allowed in HTTP/2 (RFC 9113, Section 8.2.2) nor of any
 // concern to an application.

@@ -38,6 +38,22 @@ func TestCharClasses(t *testing.T) {
 	}
 }
 
+func TestRFC9110Section6_5_1_CheckTrailer(t *testing.T) {
+	for name, want := range map[string]string{
+		"grpc-status": "", "server-timing": "", "digest": "",
+		"content-length": "cannot be a trailer", "host": "cannot be a trailer", "set-cookie": "cannot be a trailer",
+		"connection": "about a connection", "Upper": "upper case", ":status": "token",
+	} {
+		err := CheckTrailer(name, "x")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	if CheckTrailer("x", "a\nb") == nil {
+		t.Error("a line feed is let through")
+	}
+}
+
 func TestRFC9113Section8_2_CheckField(t *testing.T) {
 	for _, tt := range []struct{ name, value, want string }{
 		{"content-type", "text/html; charset=utf-8", ""},
