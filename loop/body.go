@@ -21,8 +21,12 @@ type bodyReader struct {
 	buf   []byte
 	kept  int // octets of buf that are charged to the budget of all bodies
 	limit int
-	begun bool // octets have come
-	ended bool
+	begun bool // octets have come, and were handed on or thrown away
+	ended bool // so has the end
+
+	hold heldBody
+	// owes: whoever takes the pieces gives the credit for them back.
+	owes bool
 }
 
 func (b *bodyReader) wanted() bool { return !b.ended && (b.each != nil || b.whole != nil) }
@@ -81,7 +85,7 @@ func (x *Exchange) mayDemand() error {
 // demandBody lets the client go on if it waits to be told to (RFC 9110,
 // Section 10.1.1). A body that has ended already is handed on at once.
 func (x *Exchange) demandBody() error {
-	if x.conn.protocol.requestEnded(x) {
+	if x.conn.protocol.requestEnded(x) && !x.body.hold.end {
 		x.onBody(nil, true)
 		return nil
 	}
@@ -143,16 +147,26 @@ func (x *Exchange) endBody() {
 
 // onBody takes a piece of the body from the stream.
 func (x *Exchange) onBody(p []byte, end bool) {
+	if x.body.hold.on {
+		x.body.hold.keep(p, end)
+		return
+	}
+	x.deliver(p, end)
+}
+
+// deliver hands a piece of the body to whoever asked for it, or throws it away.
+func (x *Exchange) deliver(p []byte, end bool) {
 	c, r := x.conn, x.request
 	x.body.begun = x.body.begun || len(p) > 0
 	x.body.ended = end
+	owes := x.body.owes
 	switch {
 	case x.body.each != nil:
 		x.call(func(x *Exchange) { x.body.each(x, p, end) })
 	case x.body.whole != nil:
 		x.gather(p, end)
 	}
-	if len(p) > 0 && x.request == r {
+	if len(p) > 0 && !owes && x.request == r {
 		c.protocol.consume(x, len(p))
 	}
 }

@@ -175,6 +175,37 @@ func ExampleExchange_OnBody() {
 	// 200 1000000 octets
 }
 
+// PauseBody holds an upload up while what has come of it is being written.
+func ExampleExchange_PauseBody() {
+	store := func([]byte) { time.Sleep(time.Millisecond) } // blocks
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("POST /store", func(x *loop.Exchange) {
+			async, n := x.Async(), 0
+			_ = x.OnBody(func(x *loop.Exchange, p []byte, end bool) {
+				_ = x.PauseBody()
+				n += len(p)
+				p = bytes.Clone(p)
+				go func() {
+					store(p)
+					_ = async.Do(func(x *loop.Exchange) {
+						switch {
+						case x == nil: // the client has gone away
+						case end:
+							_ = x.SendString(200, fmt.Sprint("stored ", n))
+						default:
+							_ = x.ResumeBody()
+						}
+					})
+				}()
+			})
+		})
+	})
+	defer stop()
+	fetch("POST", url+"/store", strings.Repeat("x", 100_000))
+	// Output:
+	// 200 stored 100000
+}
+
 // What may block does so elsewhere, and comes back to answer.
 func ExampleExchange_Async() {
 	url, stop := serve(func(srv *loop.Server) {
