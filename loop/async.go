@@ -21,6 +21,11 @@ func (x *Exchange) Async() Async {
 		return Async{}
 	}
 	x.async = true
+	return x.handle()
+}
+
+// handle returns a handle on x, which is not over.
+func (x *Exchange) handle() Async {
 	return Async{loop: x.conn.loop, x: x, generation: x.generation.Load()}
 }
 

@@ -120,6 +120,11 @@ type Config struct {
 	// connections send in smaller pieces. Default 64 MiB.
 	MaxHeldOutput int
 
+	// MaxStreamBuffer is how many octets of a response body that is written piece
+	// by piece, with a [Stream] or a [Writer], may wait to be sent. Default 256
+	// KiB; less as MaxHeldOutput is used up.
+	MaxStreamBuffer int
+
 	// SendLowWater bounds TCP_NOTSENT_LOWAT, in octets: how much the kernel
 	// may hold unsent before a socket counts as full. More is cheaper for
 	// bulk; less lets an urgent answer pass sooner. Up to the bound it is
@@ -144,6 +149,7 @@ const (
 	defaultDrainTimeout     = 30 * time.Second
 	defaultMaxBufferedBody  = 1 << 20
 	defaultMaxHeldOutput    = 64 << 20
+	defaultStreamBuffer     = 256 << 10
 	defaultSendLowWater     = 1 << 20
 	defaultSlowCallback     = 5 * time.Millisecond
 	defaultUserTimeout      = 75 * time.Second
@@ -202,6 +208,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		value int
 	}{
 		{"MaxBufferedBody", cfg.MaxBufferedBody},
+		{"MaxStreamBuffer", cfg.MaxStreamBuffer},
 		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
 		{"MaxHandshakes", cfg.MaxHandshakes},
 		{"MaxHandshakesPerAddr", cfg.MaxHandshakesPerAddr},
@@ -230,6 +237,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput
+	}
+	if cfg.MaxStreamBuffer == 0 {
+		cfg.MaxStreamBuffer = defaultStreamBuffer
 	}
 	if cfg.SlowCallback == 0 {
 		cfg.SlowCallback = defaultSlowCallback

@@ -57,6 +57,8 @@ type eventLoop struct {
 
 	held int // octets that gnet holds for the connections
 
+	pushed atomic.Int64 // octets written to streams and not sent
+
 	turn    turnClock
 	figures figures
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -138,6 +139,44 @@ func ExampleExchange_SendSource() {
 	fetch("GET", url+"/", "")
 	// Output:
 	// 200 10 9 8 7 6 5 4 3 2 1
+}
+
+// Stream is for a body that comes to be over time: server-sent events, for one.
+// TryWrite never blocks; it takes less than it is given when the client is slow.
+func ExampleExchange_Stream() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /events", func(x *loop.Exchange) {
+			_ = x.SetHeader("content-type", "text/event-stream")
+			s, err := x.Stream(200, -1)
+			if err != nil {
+				return
+			}
+			publish := func(x *loop.Exchange, event string) {
+				if x == nil {
+					return // the client has gone away
+				}
+				if event == "" {
+					_ = s.Close()
+					return
+				}
+				line := "data: " + event + "\n"
+				if n, err := s.TryWrite([]byte(line)); err != nil || n < len(line) {
+					_ = x.Reset(frames.ErrCodeCancel) // it is too slow
+				}
+			}
+			async := x.Async()
+			go func() {
+				for _, event := range []string{"one", "two", ""} {
+					_ = async.Do(func(x *loop.Exchange) { publish(x, event) })
+				}
+			}()
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/events", "")
+	// Output:
+	// 200 data: one
+	// data: two
 }
 
 // ReadBody gathers the body of a request.

@@ -80,7 +80,7 @@ func (l *eventLoop) cross(what limit) { l.figures.crossed[what]++ }
 
 // publish lets others see the figures.
 func (l *eventLoop) publish() {
-	l.figures.held = l.held
+	l.figures.held = l.held + int(l.pushed.Load())
 	l.figures.h2, l.figures.h1 = l.shared.Crossed, l.shared1.Crossed
 	l.mu.Lock()
 	l.published = l.figures
