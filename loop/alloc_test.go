@@ -80,6 +80,33 @@ func TestAllocSmallGet(t *testing.T) {
 	}
 }
 
+// TestAllocHTTP1Get counts the allocations of a small GET over HTTP/1.1 on a
+// connection that is kept.
+func TestAllocHTTP1Get(t *testing.T) {
+	srv := stressServe(t, Config{}, func(srv *Server) {
+		srv.Handle("GET /static", Static(200, "text/plain", []byte("Hello, World!")))
+		srv.Handle("GET /send/{name}", func(x *Exchange) { _ = x.SendString(200, x.PathValue("name")) })
+	})
+	for _, path := range []string{"/static", "/send/octets"} {
+		t.Run(path[1:], func(t *testing.T) {
+			fd := stressSocket(t)
+			stressConnect(t, fd, srv.Addrs()[0])
+			request := []byte("GET " + path + " HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
+			var answer [512]byte
+			stressAllocsPerRun(t, 5000, 0, func() {
+				if _, err := unix.Write(fd, request); err != nil {
+					t.Fatal(err)
+				}
+				n, err := unix.Read(fd, answer[:])
+				if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
+					t.Fatalf("%q, %v", answer[:n], err)
+				}
+			})
+			_ = unix.Close(fd)
+		})
+	}
+}
+
 // TestAllocPathNotIndexed counts the allocations of a small GET from a client
 // that never puts :path into the table, as nghttp2 does not: its octets alone.
 func TestAllocPathNotIndexed(t *testing.T) {
