@@ -22,8 +22,8 @@ type Listener struct {
 	Address string
 
 	// TLS makes this a TLS listener. The config is cloned; NextProtos
-	// defaults to h2 and http/1.1, and HTTP/1.1 is spoken only if it has
-	// that. Nil means cleartext: HTTP/1.1, and HTTP/2 by
+	// defaults to h2, http/1.1 and http/1.0, and HTTP/1.1 is spoken only if
+	// it has that. Nil means cleartext: HTTP/1.1, and HTTP/2 by
 	// prior knowledge.
 	TLS *tls.Config
 

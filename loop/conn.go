@@ -257,7 +257,7 @@ func (c *conn) handshakeDone() {
 	case "h2":
 		c.startHTTP2()
 		c.checkSuite()
-	case "http/1.1":
+	case "http/1.1", "http/1.0":
 		c.startHTTP1()
 	default:
 		c.stage = stageSniff // the client has no ALPN

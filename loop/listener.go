@@ -47,7 +47,7 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 		tlsCfg := cfg.TLS
 		if len(tlsCfg.NextProtos) == 0 {
 			tlsCfg = tlsCfg.Clone()
-			tlsCfg.NextProtos = []string{"h2", "http/1.1"}
+			tlsCfg.NextProtos = []string{"h2", "http/1.1", "http/1.0"}
 		}
 		l.onlyHTTP2 = !slices.Contains(tlsCfg.NextProtos, "http/1.1")
 		l.choosesCert = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil

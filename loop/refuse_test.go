@@ -217,7 +217,7 @@ func TestALPN(t *testing.T) {
 		return tls.Client(dialAddr(t, "tcp", ts.addr(overTLS)), clientTLS(protocols...))
 	}
 	wantAlert(t, connect("h3").Handshake(), "no application protocol")
-	wantAlert(t, connect("spdy/3", "http/1.0").Handshake(), "no application protocol")
+	wantAlert(t, connect("spdy/3", "http/0.9").Handshake(), "no application protocol")
 
 	nc := connect("http/1.1", "h2")
 	openOn(t, nc).fetch("/").want(t, "200", "hello")

@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 )
 
 const usage = `NAME
-  h2loop - an event-loop HTTP/2 server
+  h2loop - an event-loop server for HTTP/2 and HTTP/1.1
 
 SYNOPSIS
   h2loop [flags] [DIR]
@@ -28,12 +30,15 @@ DESCRIPTION
 
 FLAGS
  Where to serve
-  --listen ADDR            HTTP/2 over TLS; "" for nowhere (default :8443)
-  --listen-cleartext ADDR  HTTP/2 in cleartext, for clients that know that they
-                           find it there; "" for nowhere (default :8080)
+  --listen ADDR            over TLS; "" for nowhere (default :8443)
+  --listen-cleartext ADDR  in cleartext; "" for nowhere (default :8080)
+  --redirect-https         answer cleartext HTTP/1.1 with a redirect to https on
+                           the port of the first --listen; --redirect-https=PORT
+                           names another
 
   ADDR is host:port, :port for all addresses, or unix:PATH for a unix socket.
-  Both flags may be given several times.
+  Both flags may be given several times. Over TLS the client chooses HTTP/2 or
+  HTTP/1.1 by ALPN, in cleartext by what it sends first.
 
  TLS
   --cert FILE              certificate chain, in PEM; without it a certificate
@@ -80,7 +85,7 @@ EXAMPLES
   h2loop --listen '' --listen-cleartext unix:/run/h2loop.sock public
       serve it behind a proxy
   curl -k https://localhost:8443/hello
-  curl --http2-prior-knowledge http://localhost:8080/hello
+  curl http://localhost:8080/hello
 `
 
 // options are what the command line says.
@@ -89,6 +94,7 @@ type options struct {
 	listen    []string
 	cleartext []string
 	cert, key string
+	redirect  redirectFlag
 	loops     int
 	bench     bool
 	version   bool
@@ -111,6 +117,7 @@ func newFlags() (flags *flag.FlagSet, opts *options, level *string) {
 	flags.Usage = func() {}
 	flags.Var(&addrList{list: &opts.listen}, "listen", "")
 	flags.Var(&addrList{list: &opts.cleartext}, "listen-cleartext", "")
+	flags.Var(&opts.redirect, "redirect-https", "")
 	flags.StringVar(&opts.cert, "cert", "", "")
 	flags.StringVar(&opts.key, "key", "", "")
 	flags.IntVar(&opts.loops, "loops", 0, "")
@@ -152,6 +159,8 @@ func parseFlags(args []string) (opts options, err error) {
 		return opts, fmt.Errorf("--log-format is %q: it must be %s", opts.logFormat, strings.Join(logFormats, ", "))
 	case opts.loops < 0:
 		return opts, errors.New("--loops must not be negative")
+	case opts.redirect.on && opts.redirectPort() == 0:
+		return opts, errors.New("--redirect-https needs a PORT, or a --listen that has one")
 	case len(opts.listen)+len(opts.cleartext) == 0:
 		return opts, errors.New("--listen and --listen-cleartext are both empty: nowhere to serve")
 	}
@@ -237,6 +246,43 @@ func (a *addrList) Set(addr string) error {
 		*a.list = append(*a.list, addr)
 	}
 	return nil
+}
+
+// A redirectFlag is on or off, and may have a port.
+type redirectFlag struct {
+	on   bool
+	port int // 0 for that of the first TLS listener
+}
+
+func (r *redirectFlag) String() string   { return "" }
+func (r *redirectFlag) IsBoolFlag() bool { return true } // it may stand alone
+
+func (r *redirectFlag) Set(value string) error {
+	if on, err := strconv.ParseBool(value); err == nil && value != "1" && value != "0" {
+		*r = redirectFlag{on: on}
+		return nil
+	}
+	port, err := strconv.Atoi(value)
+	if err != nil || port < 1 || port > 65535 {
+		return errors.New("it must be a port")
+	}
+	*r = redirectFlag{on: true, port: port}
+	return nil
+}
+
+// redirectPort returns the port that cleartext HTTP/1.1 is redirected to; 0 for
+// none.
+func (opts *options) redirectPort() int {
+	if !opts.redirect.on || opts.redirect.port > 0 {
+		return opts.redirect.port
+	}
+	for _, addr := range opts.listen {
+		if _, port, err := net.SplitHostPort(addr); err == nil {
+			n, _ := net.LookupPort("tcp", port)
+			return n
+		}
+	}
+	return 0
 }
 
 var logFormats = []string{"auto", "text", "json"}

@@ -1,4 +1,5 @@
-// Command h2loop serves HTTP/2: a directory, or a page about itself.
+// Command h2loop serves a directory, or a page about itself, over HTTP/2 and
+// HTTP/1.1.
 package main
 
 import (
@@ -65,7 +66,9 @@ func serve(opts options, log zerolog.Logger) error {
 		cfg.Listeners = append(cfg.Listeners, listenerFor(addr, tlsConfig))
 	}
 	for _, addr := range opts.cleartext {
-		cfg.Listeners = append(cfg.Listeners, listenerFor(addr, nil))
+		ln := listenerFor(addr, nil)
+		ln.RedirectHTTPS = opts.redirectPort()
+		cfg.Listeners = append(cfg.Listeners, ln)
 	}
 	srv, err := loop.New(cfg)
 	if err != nil {

@@ -169,7 +169,7 @@ func TestPage(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &info); err != nil {
 			t.Fatalf("%sconnection: %v", base, err)
 		}
-		if info.Protocol != "HTTP/2" || info.Scheme+"://" != base[:strings.Index(base, "//")+2] || (info.TLS != nil) != (i == 0) {
+		if info.Protocol != "HTTP/2.0" || info.Scheme+"://" != base[:strings.Index(base, "//")+2] || (info.TLS != nil) != (i == 0) {
 			t.Errorf("%sconnection: %+v", base, info)
 		}
 		for _, r := range info.Routes {
@@ -367,6 +367,60 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// testCurlHTTP1 uses curl over HTTP/1.1 in each of its ways.
+func testCurlHTTP1(t *testing.T, curl string, p *process) {
+	t.Helper()
+	medium := filepath.Join(t.TempDir(), "medium")
+	if err := os.WriteFile(medium, make([]byte, 2_000_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range p.urls {
+		for _, tt := range []struct {
+			args []string
+			want string
+		}{
+			{[]string{base + "hello"}, "Hello, World!\n1.1 200"},
+			{[]string{"--http1.0", base + "hello"}, "Hello, World!\n1.1 200"}, // the version of the response
+			{[]string{"-I", "-o", os.DevNull, base + "hello"}, "1.1 200"},
+			{[]string{"--upload-file", medium, "-X", "POST", base + "bench/upload"}, "20000001.1 200"}, // Expect: 100-continue
+			{[]string{"-H", "Expect:", "--data-binary", "@" + medium, base + "bench/upload"}, "20000001.1 200"},
+			{[]string{"-H", "Transfer-Encoding: chunked", "--data-binary", "@" + medium, base + "bench/upload"}, "20000001.1 200"},
+			{[]string{"-r", "0-4", base + "style.css", "-o", os.DevNull}, "1.1 200"}, // no ranges of the page
+			{[]string{base + "nowhere", "-o", os.DevNull}, "1.1 404"},
+			{[]string{"-X", "OPTIONS", "--request-target", "*", base, "-o", os.DevNull}, "1.1 200"},
+		} {
+			args := append([]string{"--http1.1", "-sSk", "--max-time", "60", "-w", "%{http_version} %{http_code}"}, tt.args...)
+			if out, err := exec.Command(curl, args...).CombinedOutput(); err != nil || string(out) != tt.want {
+				t.Errorf("curl %q: %v\n%s", args, err, out)
+			}
+		}
+		args := []string{"--http1.1", "-sSk", "--max-time", "60", "--parallel", "--parallel-max", "50", base + "hello?[1-200]"}
+		if out, err := exec.Command(curl, args...).CombinedOutput(); err != nil || strings.Count(string(out), "Hello, World!\n") != 200 {
+			t.Errorf("curl %q: %v\n%.500s", args, err, out)
+		}
+	}
+}
+
+// TestRedirectHTTPS sends a client of HTTP/1.1 to the TLS port.
+func TestRedirectHTTPS(t *testing.T) {
+	p := start(t, append(both, "--redirect-https=8443")...)
+	c := newClient(nil)
+	tr := c.Transport.(*http.Transport)
+	tr.Protocols = new(http.Protocols)
+	tr.Protocols.SetHTTP1(true)
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	t.Cleanup(c.CloseIdleConnections)
+	resp, err := c.Get(p.urls[1] + "hello?x=y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if where := resp.Header.Get("Location"); resp.StatusCode != 301 || where != "https://127.0.0.1:8443/hello?x=y" {
+		t.Errorf("%d to %q", resp.StatusCode, where)
+	}
+	get(t, newClient(nil), p.urls[1]+"hello") // HTTP/2 is served
+}
+
 func TestCurl(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
@@ -386,6 +440,7 @@ func TestCurl(t *testing.T) {
 			t.Errorf("curl %q: %v\n%s", args, err, out)
 		}
 	}
+	testCurlHTTP1(t, curl, p)
 	big := filepath.Join(t.TempDir(), "big")
 	if err := os.WriteFile(big, make([]byte, 3_000_000), 0o600); err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ type tlsInfo struct {
 
 func (r *routeList) sendConnection(x *loop.Exchange) {
 	c := connection{
-		Protocol: "HTTP/2",
+		Protocol: x.Proto(),
 		Scheme:   x.Scheme(),
 		Host:     x.Host(),
 		Server:   readVersion(),
