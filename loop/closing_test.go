@@ -338,7 +338,7 @@ func TestGoAwayBehindSlowReader(t *testing.T) {
 					p.wantCleanEnd()
 				}
 				_ = p.nc.Close()
-				wait(t, "the end of sending", sent)
+				_ = wait(t, "the end of sending", sent)
 				if slow.pauses > 0 {
 					t.Log("so little was on its way that the test shows nothing")
 				}

@@ -42,7 +42,7 @@ func pin(core int) error {
 		if err != nil {
 			return err
 		}
-		if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH { //nolint:errorlint // a number
+		if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH {
 			return err
 		}
 	}
