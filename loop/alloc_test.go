@@ -98,6 +98,9 @@ func TestAllocHTTP1Get(t *testing.T) {
 					t.Fatal(err)
 				}
 				n, err := unix.Read(fd, answer[:])
+				for err == unix.EINTR {
+					n, err = unix.Read(fd, answer[:])
+				}
 				if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
 					t.Fatalf("%q, %v", answer[:n], err)
 				}

@@ -293,8 +293,8 @@ func (c *conn) discard(n int) {
 	}
 }
 
-// sniff tells the HTTP/2 preface from an HTTP/1.1 request, which anything else is
-// taken for, by the first octets, which may come one at a time.
+// sniff tells the HTTP/2 preface from an HTTP/1.1 request and from anything else
+// by the first octets, which may come one at a time.
 func (c *conn) sniff(b []byte) {
 	before := len(c.sniffed)
 	switch seen := c.look(b); {
@@ -308,11 +308,16 @@ func (c *conn) sniff(b []byte) {
 	case c.ln.onlyHTTP2:
 		c.refuseProtocol(seen)
 	default:
-		seen = seen[:before]
-		c.sniffed = nil
-		c.startHTTP1()
-		c.receiveMessages(seen)
-		c.receiveMessages(b)
+		http1, sure := isHTTP1(seen)
+		switch {
+		case sure && !http1:
+			c.finish() // it would not understand an answer
+		case sure || len(seen) == sniffLimit:
+			c.sniffed = nil
+			c.startHTTP1()
+			c.receiveMessages(seen[:before])
+			c.receiveMessages(b)
+		}
 	}
 }
 

@@ -1,6 +1,11 @@
 package loop
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/h2loop/h2loop/internal/message"
+)
 
 // refusePlaintext answers cleartext on a TLS port.
 func (c *conn) refusePlaintext(first []byte) {
@@ -36,21 +41,23 @@ func (c *conn) refuse(first []byte, why string) {
 	c.finish()
 }
 
-// isHTTP1 reports whether b begins like a request line: a method, a space and
-// a target (RFC 9112, Section 3). sure is false if that cannot be told yet.
+// isHTTP1 reports whether b begins like a request: a method, which is a token, a
+// space and a target (RFC 9112, Section 3), behind empty lines if there are any
+// (Section 2.2). sure is false if that cannot be told yet.
 func isHTTP1(b []byte) (yes, sure bool) {
-	for i, o := range b {
-		switch {
-		case 'A' <= o && o <= 'Z':
-			continue
-		case o != ' ' || i == 0:
-			return false, true
-		case i+1 == len(b):
-			return false, false
-		default:
-			next := b[i+1]
-			return next == '/' || next == '*' || next == 'h', true
-		}
+	b = bytes.TrimLeft(b, "\r\n")
+	i := bytes.IndexByte(b, ' ')
+	switch {
+	case i < 0:
+		return false, len(b) > 0 && !message.IsToken(b)
+	case !message.IsToken(b[:i]):
+		return false, true
+	case i+1 == len(b):
+		return false, false
+	case string(b[:i]) == "CONNECT":
+		return true, true
+	default:
+		next := b[i+1]
+		return next == '/' || next == '*' || next == 'h' || next == 'H', true
 	}
-	return false, false
 }
