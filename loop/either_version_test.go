@@ -18,7 +18,7 @@ func (ts *testServer) forEachVersion(t *testing.T, f func(t *testing.T, c *http.
 		t.Run(version[:6], func(t *testing.T) {
 			c := ts.client()
 			if version == "HTTP/1.1" {
-				rt := &http.Transport{DisableCompression: true}
+				rt := &http.Transport{TLSClientConfig: clientTLS("http/1.1"), DisableCompression: true}
 				t.Cleanup(rt.CloseIdleConnections)
 				c.Transport = rt
 			}

@@ -130,6 +130,82 @@ func (c *countdown) Pull(int) (p []byte, end bool, err error) {
 
 func (c *countdown) Release() {}
 
+// Writer is for a body that a goroutine writes.
+func ExampleExchange_Writer() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /report", func(x *loop.Exchange) {
+			w, err := x.Writer(200, -1)
+			if err != nil {
+				return
+			}
+			go func() {
+				defer w.Close()
+				for i := range 3 {
+					if _, err := fmt.Fprintf(w, "line %d\n", i); err != nil {
+						return // the client has gone away
+					}
+				}
+				_ = w.AddTrailer("lines", "3")
+			}()
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/report", "")
+	// Output:
+	// 200 line 0
+	// line 1
+	// line 2
+}
+
+// BodyReader is for a body that a goroutine reads.
+func ExampleExchange_BodyReader() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("POST /sum", func(x *loop.Exchange) {
+			async := x.Async()
+			body, err := x.BodyReader()
+			if err != nil {
+				return
+			}
+			go func() {
+				n, err := io.Copy(io.Discard, body)
+				_ = async.Do(func(x *loop.Exchange) {
+					if x != nil && err == nil {
+						_ = x.SendString(200, fmt.Sprint(n, " octets"))
+					}
+				})
+			}()
+		})
+	})
+	defer stop()
+	fetch("POST", url+"/sum", strings.Repeat("x", 1_000_000))
+	// Output:
+	// 200 1000000 octets
+}
+
+// Context ends when there is nobody any more to answer.
+func ExampleExchange_Context() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) {
+			ctx, async := x.Context(), x.Async()
+			go func() {
+				select { // a query that takes a context, perhaps
+				case <-ctx.Done():
+				case <-time.After(time.Millisecond):
+				}
+				_ = async.Do(func(x *loop.Exchange) {
+					if x != nil {
+						_ = x.SendString(200, "in time")
+					}
+				})
+			}()
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	// Output:
+	// 200 in time
+}
+
 // SendSource asks for a body piece by piece, as the client takes it.
 func ExampleExchange_SendSource() {
 	url, stop := serve(func(srv *loop.Server) {

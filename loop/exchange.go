@@ -50,6 +50,9 @@ type Exchange struct {
 	abandoned bool
 	owed      atomic.Uint64
 
+	ctx     atomic.Pointer[exchangeContext] // nil until somebody asks
+	onAbort func(err error)
+
 	// generation tells an Async whether this is still the exchange it was
 	// made for: it grows when the exchange is over.
 	generation atomic.Uint64
@@ -192,6 +195,7 @@ func (x *Exchange) onPanic(v any) {
 func (x *Exchange) onClosed(err error) {
 	x.request = nil
 	g := x.generation.Add(1)
+	x.tellEnd(err)
 	if x.async && !x.answered && isPeers(err) {
 		x.abandoned = true
 		x.owed.Store(g)
