@@ -190,11 +190,11 @@ func (b *body) drop() {
 func (b *body) readAhead() {
 	b.reading = true
 	b.size = b.nextSize()
-	b.files.jobs.addAnyway(b)
+	b.files.jobs.AddAnyway(b)
 }
 
 // run reads the next chunk. A worker calls it.
-func (b *body) run() {
+func (b *body) Run() {
 	f := b.files
 	c := f.buffers.get(b.size)
 	b.filling = c
@@ -245,11 +245,11 @@ type closing struct {
 	file  *os.File
 }
 
-func (c closing) run() { c.files.closeNow(c.file) }
+func (c closing) Run() { c.files.closeNow(c.file) }
 
 // closeFile closes a file that was being sent, for the loop.
 func (f *Files) closeFile(file *os.File) {
-	f.jobs.addAnyway(closing{f, file})
+	f.jobs.AddAnyway(closing{f, file})
 }
 
 func (f *Files) closeNow(file *os.File) {

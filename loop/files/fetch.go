@@ -61,7 +61,7 @@ func newFetch(f *Files, x *loop.Exchange, name string) *fetch {
 }
 
 // run opens the file and reads the beginning of what is asked for.
-func (t *fetch) run() {
+func (t *fetch) Run() {
 	if t.async.Done() {
 		return
 	}

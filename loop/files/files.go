@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/h2loop/h2loop/internal/jobs"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -76,7 +77,7 @@ func (opts Options) withDefaults() Options {
 type Files struct {
 	opts    Options
 	root    *os.Root
-	jobs    *jobs
+	jobs    *jobs.Queue
 	buffers buffers
 	open    atomic.Int64 // files in the middle of being sent
 }
@@ -88,7 +89,7 @@ func New(root string, opts Options) (*Files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("files: %w", err)
 	}
-	q, err := newJobs(opts.Workers, opts.Queue)
+	q, err := jobs.New(opts.Workers, opts.Queue)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("files: making a pool: %w", err), r.Close())
 	}
@@ -100,7 +101,7 @@ func New(root string, opts Options) (*Files, error) {
 // Close lets go of the directory. Responses that are being sent go on; requests
 // yet to come are answered with 503.
 func (f *Files) Close() error {
-	f.jobs.close()
+	f.jobs.Close()
 	return f.root.Close()
 }
 
@@ -123,7 +124,7 @@ func (f *Files) Handler(wildcard string) loop.Handler {
 			sendText(x, 404, notFound)
 			return
 		}
-		if err := f.jobs.add(newFetch(f, x, name)); err != nil {
+		if err := f.jobs.Add(newFetch(f, x, name)); err != nil {
 			sendBusy(x)
 		}
 	}

@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -218,7 +217,7 @@ func testAbort(t *testing.T, cold bool) {
 // A gate is a job that keeps its worker until it is opened.
 type gate chan struct{}
 
-func (g gate) run() { <-g }
+func (g gate) Run() { <-g }
 
 // TestBusy has every worker stuck in the disk and the queue full: the loops go
 // on, and who asks for a file is told to come again.
@@ -227,7 +226,7 @@ func TestBusy(t *testing.T) {
 	s.write("a.txt", []byte("text"))
 	g := make(gate)
 	for range 2 + 3 {
-		if err := s.files.jobs.add(g); err != nil {
+		if err := s.files.jobs.Add(g); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,7 +246,7 @@ func TestAbortInQueue(t *testing.T) {
 	s := newSite(t, Options{Workers: 1})
 	s.write("a.txt", []byte("text"))
 	g := make(gate)
-	if err := s.files.jobs.add(g); err != nil {
+	if err := s.files.jobs.Add(g); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -259,11 +258,7 @@ func TestAbortInQueue(t *testing.T) {
 		}
 		done <- err
 	}()
-	s.eventually("the request waits", func() bool {
-		s.files.jobs.mu.Lock()
-		defer s.files.jobs.mu.Unlock()
-		return len(s.files.jobs.queue)-s.files.jobs.at == 1
-	})
+	s.eventually("the request waits", func() bool { return s.files.jobs.Waiting() == 1 })
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("a request that no worker has seen was answered")
@@ -371,27 +366,3 @@ func TestChunkTwice(t *testing.T) {
 	}()
 	b.put(c)
 }
-
-// TestJobsInOrder has more jobs than the queue starts with room for.
-func TestJobsInOrder(t *testing.T) {
-	q, err := newJobs(1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.close()
-	var got, want bytes.Buffer
-	done := make(chan struct{})
-	for n := range 1000 {
-		fmt.Fprintln(&want, n)
-		q.addAnyway(jobFunc(func() { fmt.Fprintln(&got, n) }))
-	}
-	q.addAnyway(jobFunc(func() { close(done) }))
-	<-done
-	if got.String() != want.String() {
-		t.Error("jobs ran out of order")
-	}
-}
-
-type jobFunc func()
-
-func (f jobFunc) run() { f() }

@@ -1,4 +1,6 @@
-package files
+// Package jobs runs work that may block on a bounded number of goroutines, with a
+// bounded queue before them.
+package jobs
 
 import (
 	"errors"
@@ -7,69 +9,72 @@ import (
 	"github.com/panjf2000/ants/v2"
 )
 
-// A job is work that may block.
-type job interface{ run() }
+// A Job is work that may block.
+type Job interface{ Run() }
 
+// What [Queue.Add] refuses a job with.
 var (
-	errBusy   = errors.New("files: too many requests wait for the disk")
-	errClosed = errors.New("files: closed")
+	ErrBusy   = errors.New("jobs: too many wait")
+	ErrClosed = errors.New("jobs: closed")
 )
 
-// jobs runs jobs in order, a bounded number at a time. ants brings goroutines
+// A Queue runs jobs in order, a bounded number at a time. ants brings goroutines
 // that are used again; it has no queue that would not block who submits, so
 // the queue, and with it the bound, is here.
-type jobs struct {
+type Queue struct {
 	pool    *ants.Pool
 	workers int
 	bound   int
 	work    func() // made once
 
 	mu      sync.Mutex
-	queue   []job
+	queue   []Job
 	at      int // queue[:at] has been taken
 	running int // workers
 	load    int // jobs that wait or run
 	closed  bool
 }
 
-func newJobs(workers, bound int) (*jobs, error) {
+// New returns a queue with so many workers at most, and with room for bound jobs that
+// wait for one.
+func New(workers, bound int) (*Queue, error) {
 	pool, err := ants.NewPool(-1) // not bounded: we count
 	if err != nil {
 		return nil, err
 	}
-	q := &jobs{pool: pool, workers: workers, bound: bound}
+	q := &Queue{pool: pool, workers: workers, bound: bound}
 	q.work = q.runAll
 	return q, nil
 }
 
-// add has j run, unless too many jobs wait.
-func (q *jobs) add(j job) error {
+// Add has j run, unless too many jobs wait.
+func (q *Queue) Add(j Job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
-		return errClosed
+		return ErrClosed
 	case q.load >= q.workers+q.bound:
-		return errBusy
+		return ErrBusy
 	}
 	q.push(j)
 	return nil
 }
 
-// addAnyway has j run, which belongs to a response that has begun: there is
-// one such job for each of them at most.
-func (q *jobs) addAnyway(j job) {
+// AddAnyway has j run, however many wait, and after Close: it is for what goes on
+// with something that has begun.
+func (q *Queue) AddAnyway(j Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.push(j)
 }
 
 // push queues j and sees that somebody comes for it. mu is held.
-func (q *jobs) push(j job) {
+func (q *Queue) push(j Job) {
 	if q.running < q.workers {
 		q.running++
 		if q.pool.Submit(q.work) != nil {
-			go q.work() // the pool is closed, and a response goes on
+			go q.work() // the pool is closed
 		}
 	}
 	if len(q.queue) == cap(q.queue) && q.at > len(q.queue)/2 {
@@ -82,15 +87,15 @@ func (q *jobs) push(j job) {
 }
 
 // runAll runs jobs until none waits.
-func (q *jobs) runAll() {
+func (q *Queue) runAll() {
 	for j := q.next(0); j != nil; j = q.next(1) {
-		j.run()
+		j.Run()
 	}
 }
 
 // next takes the first job, after so many are done; without one, the worker
 // that asks goes.
-func (q *jobs) next(done int) job {
+func (q *Queue) next(done int) Job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.load -= done
@@ -105,8 +110,22 @@ func (q *jobs) next(done int) job {
 	return j
 }
 
-// close takes no more jobs but those of responses that have begun.
-func (q *jobs) close() {
+// Waiting returns how many jobs wait for a worker.
+func (q *Queue) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue) - q.at
+}
+
+// Load returns how many jobs wait or run.
+func (q *Queue) Load() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.load
+}
+
+// Close takes no more jobs but those of AddAnyway.
+func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.closed {
