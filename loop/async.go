@@ -20,12 +20,17 @@ func (x *Exchange) Async() Async {
 	if x.request == nil {
 		return Async{}
 	}
-	x.async = true
+	if x.off == nil {
+		x.async = true
+	}
 	return x.handle()
 }
 
 // handle returns a handle on x, which is not over.
 func (x *Exchange) handle() Async {
+	if x.off != nil {
+		return x.off.of
+	}
 	return Async{loop: x.conn.loop, x: x, generation: x.generation.Load()}
 }
 

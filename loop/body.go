@@ -75,6 +75,8 @@ func (x *Exchange) mayDemand() error {
 	switch {
 	case x.request == nil:
 		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
 	case x.body.begun:
 		return ErrBodyGone
 	default:
@@ -105,7 +107,7 @@ const skipLimit = 64 << 10
 // without waiting if there is no body, if the body is long, and if the client
 // waits to be told whether to send it.
 func (x *Exchange) AfterBody(f Handler) {
-	if x.request == nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
+	if x.request == nil || x.off != nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
 		f(x)
 		return
 	}

@@ -36,8 +36,11 @@ const refundAt = 32 << 10
 
 // BodyReader lets a goroutine read the request body, and keeps the exchange alive
 // after the callback, as [Exchange.Async] does. Like OnBody, it is to be called in
-// the handler.
+// the handler. Off the loop it always returns the same.
 func (x *Exchange) BodyReader() (*BodyReader, error) {
+	if x.off != nil {
+		return x.readerOffLoop()
+	}
 	if err := x.mayDemand(); err != nil {
 		return nil, err
 	}

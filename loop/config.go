@@ -132,6 +132,11 @@ type Config struct {
 	// kernel's own default.
 	SendLowWater int
 
+	// BlockingWorkers is how many handlers of [Server.HandleBlocking] run at once,
+	// and BlockingQueue how many requests may wait for one to return; more are
+	// answered with 503. Default 256 and 1024.
+	BlockingWorkers, BlockingQueue int
+
 	// SlowCallback is how long a callback may hold its loop up before it is
 	// logged and counted. Default 5 ms; negative for never.
 	SlowCallback time.Duration
@@ -151,6 +156,8 @@ const (
 	defaultMaxHeldOutput    = 64 << 20
 	defaultStreamBuffer     = 256 << 10
 	defaultSendLowWater     = 1 << 20
+	defaultBlockingQueue    = 1024
+	defaultBlockingWorkers  = 256
 	defaultSlowCallback     = 5 * time.Millisecond
 	defaultUserTimeout      = 75 * time.Second
 	defaultUnreadAnswers    = 256 << 10
@@ -208,6 +215,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		value int
 	}{
 		{"MaxBufferedBody", cfg.MaxBufferedBody},
+		{"BlockingWorkers", cfg.BlockingWorkers},
+		{"BlockingQueue", cfg.BlockingQueue},
 		{"MaxStreamBuffer", cfg.MaxStreamBuffer},
 		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
 		{"MaxHandshakes", cfg.MaxHandshakes},
@@ -237,6 +246,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput
+	}
+	if cfg.BlockingWorkers == 0 {
+		cfg.BlockingWorkers = defaultBlockingWorkers
+	}
+	if cfg.BlockingQueue == 0 {
+		cfg.BlockingQueue = defaultBlockingQueue
 	}
 	if cfg.MaxStreamBuffer == 0 {
 		cfg.MaxStreamBuffer = defaultStreamBuffer

@@ -52,8 +52,11 @@ func endedContext() context.Context {
 // does: because of the client, a time limit, [Exchange.Reset], or the end of the
 // connection. err says why. The exchange is over by then.
 func (x *Exchange) OnAbort(f func(err error)) error {
-	if x.request == nil {
+	switch {
+	case x.request == nil:
 		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
 	}
 	x.onAbort = f
 	return nil

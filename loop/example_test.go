@@ -3,8 +3,10 @@ package loop_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"strings"
@@ -367,6 +369,46 @@ func (t *ticker) run() {
 	}
 	close(t.lines)
 	_ = t.async.Resume()
+}
+
+// HandleBlocking is for handlers that wait: for a database, a disk, another server.
+func ExampleServer_HandleBlocking() {
+	query := func(ctx context.Context, order string) (string, error) { return "stored " + order, ctx.Err() }
+	url, stop := serve(func(srv *loop.Server) {
+		srv.HandleBlocking("POST /orders", func(ctx context.Context, x *loop.Exchange) error {
+			order, err := x.ReadAll(1 << 20)
+			if err != nil {
+				return err // a body that is too large is answered with 413
+			}
+			result, err := query(ctx, string(order))
+			if err != nil {
+				return err // and anything else with 500
+			}
+			return x.SendString(201, result)
+		})
+	})
+	defer stop()
+	fetch("POST", url+"/orders", "two apples")
+	// Output:
+	// 201 stored two apples
+}
+
+// OnError answers for handlers that fail.
+func ExampleServer_OnError() {
+	url, stop := serve(func(srv *loop.Server) {
+		srv.HandleBlocking("GET /items/{id}", func(context.Context, *loop.Exchange) error {
+			return fs.ErrNotExist
+		})
+		srv.OnError(func(x *loop.Exchange, err error) {
+			if errors.Is(err, fs.ErrNotExist) {
+				_ = x.SendError(404, "no such item")
+			}
+		})
+	})
+	defer stop()
+	fetch("GET", url+"/items/7", "")
+	// Output:
+	// 404 no such item
 }
 
 // Resume has a source asked again that had nothing to say.

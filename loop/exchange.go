@@ -37,6 +37,8 @@ type Exchange struct {
 	query   string
 	values  url.Values // query, parsed; nil until somebody asks
 
+	off *offLoop // of one that is used off the loop; nil on it
+
 	fields   []message.Field // of the response, as set so far
 	trailers []message.Field // of the response
 	calls    int             // callbacks running now
@@ -164,9 +166,7 @@ func (x *Exchange) call(f Handler) {
 		return
 	}
 	if !x.answered && !x.async && !x.body.wanted() && x.calls == 0 {
-		x.conn.loop.srv.log.Error().Str("pattern", x.match.Pattern).Msg("callback returned without answering")
-		x.dropFields() // which were for another answer
-		_ = x.SendError(500, "Internal Server Error")
+		x.fail(ErrUnanswered)
 	}
 }
 
@@ -288,6 +288,10 @@ func (x *Exchange) Headers(yield func(name, value string) bool) {
 // Trailers calls yield for each trailer field of the request, which are there
 // once the body has ended.
 func (x *Exchange) Trailers(yield func(name, value string) bool) {
+	if x.off != nil && x.off.reader != nil {
+		x.off.reader.Trailers(yield)
+		return
+	}
 	for _, f := range x.seen().Trailers {
 		if !yield(f.Name, f.Value) {
 			return
@@ -314,6 +318,9 @@ func (x *Exchange) LocalAddr() netip.AddrPort {
 // TLS returns the state of the connection's TLS at the end of its handshake,
 // or nil for cleartext.
 func (x *Exchange) TLS() *tls.ConnectionState {
+	if x.off != nil {
+		return x.off.tls
+	}
 	if x.conn == nil || x.conn.bridge == nil {
 		return nil
 	}

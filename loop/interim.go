@@ -2,6 +2,7 @@ package loop
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/h2loop/h2loop/internal/message"
@@ -30,6 +31,10 @@ func (x *Exchange) Inform(status int, fields ...Field) error {
 		if err := message.CheckField(fields[i].Name, fields[i].Value); err != nil {
 			return err
 		}
+	}
+	if x.off != nil {
+		fields = slices.Clone(fields)
+		return x.tell(func(y *Exchange) { _ = y.Inform(status, fields...) })
 	}
 	x.conn.loop.touch(x.conn)
 	return x.conn.protocol.writeHeaders(x, status, fields, false)

@@ -21,8 +21,11 @@ func (h *heldBody) keep(p []byte, end bool) {
 // It may be called before anybody has asked for the body: nothing of it is thrown
 // away then, and [Exchange.OnBody] and [Exchange.ReadBody] find all of it.
 func (x *Exchange) PauseBody() error {
-	if x.request == nil {
+	switch {
+	case x.request == nil:
 		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
 	}
 	x.body.hold.on = true
 	return nil
@@ -32,8 +35,11 @@ func (x *Exchange) PauseBody() error {
 // [Exchange.PauseBody], in one piece, before it returns; what comes later is handed
 // on as it does. It does nothing if the body is not paused.
 func (x *Exchange) ResumeBody() error {
-	if x.request == nil {
+	switch {
+	case x.request == nil:
 		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
 	}
 	held := x.body.hold
 	if !held.on {

@@ -9,8 +9,11 @@ import (
 // Proto returns the version of HTTP that the request came in: "HTTP/2.0",
 // "HTTP/1.1" or "HTTP/1.0".
 func (x *Exchange) Proto() string {
-	if x.request == nil {
+	switch {
+	case x.request == nil:
 		return ""
+	case x.off != nil:
+		return x.off.version
 	}
 	return x.conn.protocol.version(x)
 }

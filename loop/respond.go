@@ -79,7 +79,9 @@ func (x *Exchange) DelHeader(name string) error {
 }
 
 // Answered reports whether the response has begun, or is over.
-func (x *Exchange) Answered() bool { return x.answered || x.request == nil }
+func (x *Exchange) Answered() bool {
+	return x.answered || x.request == nil || x.off != nil && x.off.of.isOver()
+}
 
 // SendString answers with s, as text unless a content-type is set. It copies s.
 func (x *Exchange) SendString(status int, s string) error {
@@ -87,6 +89,13 @@ func (x *Exchange) SendString(status int, s string) error {
 		return err
 	}
 	x.setDefaultType("text/plain; charset=utf-8")
+	if x.off != nil {
+		return x.handOver(true, func(y *Exchange) {
+			if y != nil {
+				_ = y.SendString(status, s)
+			}
+		})
+	}
 	if err := x.begin(status, int64(len(s))); err != nil {
 		return err
 	}
@@ -108,6 +117,9 @@ func (x *Exchange) setDefaultType(value string) {
 
 // Send answers with body. It copies body.
 func (x *Exchange) Send(status int, body []byte) error {
+	if x.off != nil {
+		return x.SendStatic(status, bytes.Clone(body))
+	}
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
 	}
@@ -120,6 +132,16 @@ func (x *Exchange) Send(status int, body []byte) error {
 // SendStatic answers with body, whose octets never change: they are referenced
 // until they are sent.
 func (x *Exchange) SendStatic(status int, body []byte) error {
+	if x.off != nil {
+		if err := x.mayAnswer(status); err != nil {
+			return err
+		}
+		return x.handOver(true, func(y *Exchange) {
+			if y != nil {
+				_ = y.SendStatic(status, body)
+			}
+		})
+	}
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		return err
 	}
@@ -130,6 +152,9 @@ func (x *Exchange) SendStatic(status int, body []byte) error {
 // on the loop, when the last octet was sent or will not be, whatever SendOwned
 // returns.
 func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
+	if x.off != nil {
+		return x.handOverOwned(status, release, func(y *Exchange) { _ = y.SendOwned(status, body, release) })
+	}
 	if err := x.begin(status, int64(len(body))); err != nil || x.isEmpty(status) {
 		release()
 		return err
@@ -141,6 +166,9 @@ func (x *Exchange) SendOwned(status int, body []byte, release func()) error {
 // -1 means that the length is not known. It takes src until its Release, which
 // is called whatever SendSource returns.
 func (x *Exchange) SendSource(status int, length int64, src Source) error {
+	if x.off != nil {
+		return x.handOverOwned(status, src.Release, func(y *Exchange) { _ = y.SendSource(status, length, src) })
+	}
 	if err := x.begin(status, length); err != nil || x.isEmpty(status) {
 		src.Release()
 		return err
@@ -164,6 +192,9 @@ func (x *Exchange) writeWhole(body []byte, rel message.Releaser) error {
 func (x *Exchange) Reset(code frames.ErrCode) error {
 	if x.request == nil {
 		return ErrClosed
+	}
+	if x.off != nil {
+		return x.tell(func(y *Exchange) { _ = y.Reset(code) })
 	}
 	x.conn.loop.touch(x.conn)
 	x.conn.protocol.reset(x, code)
@@ -201,6 +232,8 @@ func (x *Exchange) mayAnswer(status int) error {
 		return ErrAnswered
 	case status < 200 || status > 999:
 		return ErrStatus
+	case x.off != nil && x.off.of.isOver():
+		return ErrClosed
 	default:
 		return nil
 	}
@@ -246,7 +279,11 @@ func isLongLived(contentType string) bool {
 // too slowly: see [h2.Config]. Requests and responses of gRPC, responses of type
 // text/event-stream and CONNECT are free of them anyway.
 func (x *Exchange) LongLived() {
-	if x.request != nil {
+	switch {
+	case x.request == nil:
+	case x.off != nil:
+		_ = x.tell((*Exchange).LongLived)
+	default:
 		x.conn.protocol.setLongLived(x)
 	}
 }

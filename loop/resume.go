@@ -6,6 +6,9 @@ func (x *Exchange) Resume() error {
 	if x.request == nil {
 		return ErrClosed
 	}
+	if x.off != nil {
+		return x.off.of.Resume()
+	}
 	x.conn.loop.touch(x.conn)
 	x.conn.protocol.resume(x)
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/h2loop/h2loop/internal/jobs"
 	"github.com/h2loop/h2loop/internal/route"
 )
 
@@ -21,6 +22,10 @@ type Server struct {
 	log     zerolog.Logger
 	started time.Time
 	routes  route.Table[Handler]
+	onError func(x *Exchange, err error) // or nil
+
+	usesWorkers bool        // there are blocking handlers
+	workers     *jobs.Queue // which run on these, while Run does
 
 	listeners []*listener
 	loops     []*eventLoop
@@ -99,11 +104,16 @@ func (srv *Server) Handle(pattern string, h Handler) {
 	if h == nil {
 		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
 	}
-	if srv.ran.Load() {
-		panic(fmt.Sprintf("loop: pattern %q is registered after Run has begun", pattern))
-	}
+	srv.mustNotRun(fmt.Sprintf("pattern %q is registered", pattern))
 	if err := srv.routes.Add(pattern, srv.handler(h)); err != nil {
 		panic("loop: " + err.Error())
+	}
+}
+
+// mustNotRun panics if it is too late for what.
+func (srv *Server) mustNotRun(what string) {
+	if srv.ran.Load() {
+		panic(fmt.Sprintf("loop: %s after Run has begun", what))
 	}
 }
 
@@ -127,6 +137,10 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	defer close(srv.ended)
 	defer srv.closeListeners()
+	if err := srv.startWorkers(); err != nil {
+		return err
+	}
+	defer srv.stopWorkers()
 	for range srv.cfg.Loops {
 		el, err := newEventLoop(srv)
 		if err != nil {
@@ -213,7 +227,7 @@ func (srv *Server) drain(clock, deadline <-chan time.Time) {
 	for _, el := range srv.loops {
 		_ = el.post(el.drain)
 	}
-	for srv.openConns() > 0 {
+	for srv.openConns() > 0 || srv.working() > 0 {
 		select {
 		case <-clock:
 			srv.tick()

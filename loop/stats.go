@@ -46,6 +46,7 @@ const (
 	limitRequests                    // requests of a connection
 	limitBody                        // a body longer than is gathered
 	limitBodies                      // all bodies gathered, of the process
+	limitWorkers                     // requests that wait for a worker
 	numLimits
 )
 
@@ -62,6 +63,7 @@ var limitNames = [numLimits]string{
 	limitRequests:       "connection_requests",
 	limitBody:           "body",
 	limitBodies:         "bodies",
+	limitWorkers:        "workers",
 }
 
 // figures are what a loop counts. They belong to it; what others see is the

@@ -30,6 +30,9 @@ type Stream struct {
 // all; -1 means that the length is not known. The exchange lives until
 // [Stream.Close], or until the client gives it up.
 func (x *Exchange) Stream(status int, length int64) (*Stream, error) {
+	if x.off != nil {
+		return nil, ErrOffLoop
+	}
 	if err := x.begin(status, length); err != nil {
 		return nil, err
 	}

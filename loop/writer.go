@@ -2,10 +2,10 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
-	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/internal/message"
 )
 
@@ -28,8 +28,12 @@ type Writer struct {
 	idle     bool // Pull had nothing to lend
 	waking   bool // wake is posted
 	ending   bool
+	aborted  bool
 	over     bool
 }
+
+// errAborted ends the response of a [Writer] whose writer has failed.
+var errAborted = errors.New("loop: the response was given up")
 
 // flushAt is how many octets are worth waking a loop for.
 const flushAt = 4 << 10
@@ -42,6 +46,9 @@ func (x *Exchange) Writer(status int, length int64) (*Writer, error) {
 		return nil, err
 	}
 	w := x.newWriter(status, length)
+	if x.off != nil {
+		return w, x.writerOffLoop(status, length, w)
+	}
 	return w, x.beginWriter(status, length, w)
 }
 
@@ -160,22 +167,24 @@ func (w *Writer) Close() error {
 	case w.over:
 		return ErrClosed
 	case w.left > 0:
-		w.ending = true
-		return w.reset(ErrLength)
+		w.ending, w.aborted = true, true
+		w.wakeLoop()
+		return ErrLength
 	}
 	w.ending = true
 	w.wakeLoop()
 	return nil
 }
 
-// reset ends the response in a way that the client cannot take for its end.
-func (w *Writer) reset(why error) error {
-	_ = w.of.Do(func(x *Exchange) {
-		if x != nil {
-			_ = x.Reset(frames.ErrCodeInternal)
-		}
-	})
-	return why
+// abort ends the response, if it has not ended, in a way that the client cannot take
+// for its end.
+func (w *Writer) abort() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ending && !w.over {
+		w.ending, w.aborted = true, true
+		w.wakeLoop()
+	}
 }
 
 // wakeLoop has the source asked again, if it had nothing. mu is held.
@@ -202,6 +211,10 @@ type writerSource Writer
 func (src *writerSource) Pull(most int) (p []byte, end bool, err error) {
 	w := (*Writer)(src)
 	w.mu.Lock()
+	if w.aborted {
+		w.mu.Unlock()
+		return nil, false, errAborted
+	}
 	p = w.buf.cut(most)
 	w.buf.count(w.of.loop)
 	end = w.ending && w.buf.unsent() == 0

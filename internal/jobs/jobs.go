@@ -88,8 +88,29 @@ func (q *Queue) push(j Job) {
 
 // runAll runs jobs until none waits.
 func (q *Queue) runAll() {
+	returned := false
+	defer func() {
+		if !returned {
+			q.lost()
+		}
+	}()
 	for j := q.next(0); j != nil; j = q.next(1) {
 		j.Run()
+	}
+	returned = true
+}
+
+// lost replaces a worker whose job has ended its goroutine.
+func (q *Queue) lost() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.load--
+	if q.at == len(q.queue) {
+		q.running--
+		return
+	}
+	if q.pool.Submit(q.work) != nil {
+		go q.work()
 	}
 }
 

@@ -105,6 +105,13 @@ func (m *Match[T]) Reset() {
 	*m = Match[T]{search: search{values: values[:0]}}
 }
 
+// Clone returns a copy of m that shares no memory with it.
+func (m *Match[T]) Clone() Match[T] {
+	c := *m
+	c.search = search{values: slices.Clone(m.search.values)}
+	return c
+}
+
 // Match looks up a request and puts the outcome in m.
 //
 // host is that of :authority or Host, path and rawQuery the two sides of the

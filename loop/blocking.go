@@ -1,0 +1,121 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/jobs"
+)
+
+// A BlockingHandler answers requests on a goroutine, and may block. x is as
+// [Exchange.OffLoop] returns it; ctx is that of the exchange. See
+// [Server.HandleBlocking] for what becomes of an error.
+type BlockingHandler func(ctx context.Context, x *Exchange) error
+
+// HandleBlocking registers h for pattern, as [Server.Handle] does. It runs on one of
+// [Config.BlockingWorkers] goroutines; when all of them are busy and
+// [Config.BlockingQueue] requests wait, the answer is 503. A request whose client has
+// left keeps its place among those of its connection until h has returned.
+//
+// An error that h returns before it has answered is logged and answered with 500, or
+// as [Server.OnError] has it; ErrBodyTooLarge with 413. Behind that it is logged, and
+// resets the stream if the response is not complete. A panic costs the stream. A
+// [Writer] that h leaves open is closed.
+func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) {
+	if h == nil {
+		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
+	}
+	srv.usesWorkers = true
+	srv.Handle(pattern, func(x *Exchange) { srv.dispatchBlocking(x, h) })
+}
+
+// dispatchBlocking has a worker call h.
+func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
+	j := &blockingJob{x: x.OffLoop(), h: h}
+	if srv.workers.Add(j) == nil {
+		return
+	}
+	x.conn.loop.cross(limitWorkers)
+	_ = x.SetHeader("retry-after", "1")
+	_ = x.ResumeBody()
+	x.AfterBody(func(x *Exchange) { _ = x.SendError(503, "Service Unavailable") })
+}
+
+func (srv *Server) startWorkers() (err error) {
+	if srv.usesWorkers {
+		srv.workers, err = jobs.New(srv.cfg.BlockingWorkers, srv.cfg.BlockingQueue)
+	}
+	return err
+}
+
+func (srv *Server) stopWorkers() {
+	if srv.workers != nil {
+		srv.workers.Close()
+	}
+}
+
+// working returns how many blocking handlers have not returned.
+func (srv *Server) working() int {
+	if srv.workers == nil {
+		return 0
+	}
+	return srv.workers.Load()
+}
+
+// A blockingJob is a request for a worker.
+type blockingJob struct {
+	x *Exchange
+	h BlockingHandler
+}
+
+// errHandlerPanicked stands for a handler that did not return.
+var errHandlerPanicked = errors.New("loop: panic in a blocking handler")
+
+// Run calls the handler.
+func (j *blockingJob) Run() {
+	x := j.x
+	of := x.off.of
+	if of.Done() {
+		return // before a worker came to it
+	}
+	returned := false
+	err := errHandlerPanicked
+	defer func() {
+		if !returned {
+			of.loop.onPanicOffLoop(x.match.Pattern, recover())
+		}
+		x.finish(err)
+		of.Done() // learns that it is over, if it is
+	}()
+	if of.loop.srv.cfg.IsolateCallbacks {
+		isolate(func() { err = j.h(of.Context(), x) })
+	} else {
+		err = j.h(of.Context(), x)
+	}
+	returned = true
+}
+
+// finish sees to what a handler off the loop has left undone.
+func (x *Exchange) finish(err error) {
+	w := x.off.writer
+	switch {
+	case x.off.of.isOver():
+	case errors.Is(err, errHandlerPanicked):
+		_ = x.tell(func(y *Exchange) { _ = y.Reset(frames.ErrCodeInternal) })
+	case err == nil && x.answered:
+		if w != nil {
+			_ = w.Close()
+		}
+	case err == nil:
+		_ = x.tell(func(y *Exchange) { y.async, y.body.each = false, nil }) // which is not to be: see call
+	case !x.answered:
+		_ = x.tell(func(y *Exchange) { y.fail(err) })
+	default:
+		x.off.of.loop.srv.logFailure(x.match.Pattern, err)
+		if w != nil {
+			w.abort()
+		}
+	}
+}
