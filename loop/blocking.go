@@ -14,7 +14,8 @@ import (
 // [Server.HandleBlocking] for what becomes of an error.
 type BlockingHandler func(ctx context.Context, x *Exchange) error
 
-// HandleBlocking registers h for pattern, as [Server.Handle] does. It runs on one of
+// HandleBlocking registers h for pattern, as [Server.Handle] does, with middleware,
+// which runs on the loop before. h runs on one of
 // [Config.BlockingWorkers] goroutines; when all of them are busy and
 // [Config.BlockingQueue] requests wait, the answer is 503. A request whose client has
 // left keeps its place among those of its connection until h has returned.
@@ -23,12 +24,19 @@ type BlockingHandler func(ctx context.Context, x *Exchange) error
 // as [Server.OnError] has it; ErrBodyTooLarge with 413. Behind that it is logged, and
 // resets the stream if the response is not complete. A panic costs the stream. A
 // [Writer] that h leaves open is closed.
-func (srv *Server) HandleBlocking(pattern string, h BlockingHandler) {
+func (srv *Server) HandleBlocking(pattern string, h BlockingHandler, mw ...Middleware) {
+	srv.root.HandleBlocking(pattern, h, mw...)
+}
+
+// HandleBlocking is [Server.HandleBlocking] with the prefix of the group before the
+// path of pattern.
+func (g *Group) HandleBlocking(pattern string, h BlockingHandler, mw ...Middleware) {
 	if h == nil {
 		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
 	}
+	srv := g.srv
+	g.add(KindBlocking, pattern, func(x *Exchange) { srv.dispatchBlocking(x, h) }, mw)
 	srv.usesWorkers = true
-	srv.Handle(pattern, func(x *Exchange) { srv.dispatchBlocking(x, h) })
 }
 
 // dispatchBlocking has a worker call h.

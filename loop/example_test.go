@@ -371,6 +371,70 @@ func (t *ticker) run() {
 	_ = t.async.Resume()
 }
 
+// Use has middleware run before every handler; a group has some of its own.
+func ExampleServer_Use() {
+	server := func(next loop.Handler) loop.Handler {
+		return func(x *loop.Exchange) {
+			_ = x.SetHeader("server", "example")
+			next(x)
+		}
+	}
+	authorized := func(next loop.Handler) loop.Handler {
+		return func(x *loop.Exchange) {
+			if x.Header("authorization") == "" {
+				_ = x.SendError(401, "who are you?")
+				return
+			}
+			next(x)
+		}
+	}
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Use(server)
+		api := srv.Group("/api")
+		api.Use(authorized)
+		api.Handle("GET /items/{id}", func(x *loop.Exchange) { _ = x.SendString(200, x.PathValue("id")) })
+		srv.Handle("GET /", func(x *loop.Exchange) { _ = x.SendString(200, "hello") })
+		fmt.Println(srv.Routes())
+	})
+	defer stop()
+	fetch("GET", url+"/", "")
+	fetch("GET", url+"/api/items/7", "")
+	// Output:
+	// [{GET /api/items/{id} loop} {GET / loop}]
+	// 200 hello
+	// 401 who are you?
+}
+
+// Suspend is for middleware that has to ask before a request goes on.
+func ExampleExchange_Suspend() {
+	mayPass := func(token string) bool { time.Sleep(time.Millisecond); return token != "" }
+	check := func(next loop.Handler) loop.Handler {
+		return func(x *loop.Exchange) {
+			token, async := x.Query().Get("token"), x.Suspend()
+			go func() {
+				if mayPass(token) {
+					_ = async.Continue(next)
+					return
+				}
+				_ = async.Do(func(x *loop.Exchange) {
+					if x != nil {
+						_ = x.SendError(403, "no")
+					}
+				})
+			}()
+		}
+	}
+	url, stop := serve(func(srv *loop.Server) {
+		srv.Handle("GET /", func(x *loop.Exchange) { _ = x.SendString(200, "yes") }, check)
+	})
+	defer stop()
+	fetch("GET", url+"/?token=1", "")
+	fetch("GET", url+"/", "")
+	// Output:
+	// 200 yes
+	// 403 no
+}
+
 // HandleBlocking is for handlers that wait: for a database, a disk, another server.
 func ExampleServer_HandleBlocking() {
 	query := func(ctx context.Context, order string) (string, error) { return "stored " + order, ctx.Err() }

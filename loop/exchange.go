@@ -113,7 +113,7 @@ func (x *Exchange) dispatch() {
 		x.call(m.Value)
 		return
 	}
-	x.call(refuseRequest)
+	x.call(x.conn.loop.srv.refuse)
 }
 
 // refuseRequest answers a request that no route takes.
@@ -127,6 +127,8 @@ func refuseRequest(x *Exchange) {
 		x.AfterBody(methodNotAllowed)
 	case m.BadPath:
 		x.AfterBody(badPath)
+	case x.conn.loop.srv.notFound != nil:
+		x.conn.loop.srv.notFound(x)
 	default:
 		x.AfterBody(notFound)
 	}

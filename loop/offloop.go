@@ -63,7 +63,7 @@ func (x *Exchange) OffLoop() *Exchange {
 	y.trailers = slices.Clone(x.trailers)
 	y.answered = x.answered
 	if !x.body.wanted() && !x.answered {
-		x.body.hold.on = true // for who may ask for it
+		x.body.hold.on, x.body.hold.anew = true, true // for who may ask for it
 	}
 	return y
 }

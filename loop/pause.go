@@ -4,6 +4,7 @@ package loop
 // consumed: they count as unread, as what the client may send is less by them.
 type heldBody struct {
 	on     bool
+	anew   bool // since that was last asked; see Continue
 	octets []byte
 	end    bool // has come behind them
 }
@@ -27,7 +28,7 @@ func (x *Exchange) PauseBody() error {
 	case x.off != nil:
 		return ErrOffLoop
 	}
-	x.body.hold.on = true
+	x.body.hold.on, x.body.hold.anew = true, true
 	return nil
 }
 

@@ -22,7 +22,12 @@ type Server struct {
 	log     zerolog.Logger
 	started time.Time
 	routes  route.Table[Handler]
-	onError func(x *Exchange, err error) // or nil
+	refuse  Handler // for requests that no route takes
+
+	root       Group          // of all routes
+	registered []registration // as in routes
+	notFound   Handler
+	onError    func(x *Exchange, err error)
 
 	usesWorkers bool        // there are blocking handlers
 	workers     *jobs.Queue // which run on these, while Run does
@@ -80,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 		emptied: make(chan struct{}, 1),
 	}
 	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
+	srv.root.srv = srv
 	srv.gate = newHandshakeGate(srv)
 	if cfg.Logger != nil {
 		srv.log = *cfg.Logger
@@ -95,19 +101,6 @@ func New(cfg Config) (*Server, error) {
 		srv.listeners = append(srv.listeners, l)
 	}
 	return srv, nil
-}
-
-// Handle registers h for pattern, which has the syntax and the precedence of
-// http.ServeMux. It panics if the pattern is malformed or conflicts with
-// another, and must not be called once Run has begun.
-func (srv *Server) Handle(pattern string, h Handler) {
-	if h == nil {
-		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
-	}
-	srv.mustNotRun(fmt.Sprintf("pattern %q is registered", pattern))
-	if err := srv.routes.Add(pattern, srv.handler(h)); err != nil {
-		panic("loop: " + err.Error())
-	}
 }
 
 // mustNotRun panics if it is too late for what.
@@ -137,6 +130,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	defer close(srv.ended)
 	defer srv.closeListeners()
+	srv.assemble()
 	if err := srv.startWorkers(); err != nil {
 		return err
 	}

@@ -40,6 +40,10 @@ func (t *Table[T]) Add(pattern string, v T) error {
 	return nil
 }
 
+// Values lends the values, in order of registration. They may be changed until the
+// first Match.
+func (t *Table[T]) Values() []T { return t.values }
+
 // Patterns returns the patterns in order of registration.
 func (t *Table[T]) Patterns() []string {
 	texts := make([]string, len(t.router.patterns))
