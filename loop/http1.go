@@ -94,6 +94,10 @@ func (h *http1) version(x *Exchange) string {
 	return "HTTP/1.1"
 }
 
+func (h *http1) writeSwitch(x *Exchange, fields []message.Field) error {
+	return h.h1.WriteHeaders(x.h1, 101, fields, false)
+}
+
 func (h *http1) resume(x *Exchange)                  { h.h1.Resume(x.h1) }
 func (h *http1) requestEnded(x *Exchange) bool       { return x.h1.RequestEnded() }
 func (h *http1) consume(x *Exchange, n int)          { h.h1.Consume(x.h1, n) }

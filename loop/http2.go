@@ -66,7 +66,14 @@ func (h *http2) writeTrailers(x *Exchange, fields []message.Field) error {
 	return h.h2.WriteTrailers(x.h2, fields)
 }
 
-func (h *http2) version(*Exchange) string               { return "HTTP/2.0" }
+func (h *http2) version(*Exchange) string { return "HTTP/2.0" }
+
+// writeSwitch: "a successful response" to extended CONNECT is one of 2xx (RFC 8441,
+// Section 5).
+func (h *http2) writeSwitch(x *Exchange, fields []message.Field) error {
+	return h.h2.WriteHeaders(x.h2, 200, fields, false)
+}
+
 func (h *http2) resume(x *Exchange)                     { h.h2.Resume(x.h2) }
 func (h *http2) requestEnded(x *Exchange) bool          { return x.h2.RequestEnded() }
 func (h *http2) consume(x *Exchange, n int)             { h.h2.Consume(x.h2, n) }

@@ -207,6 +207,7 @@ func (p *peer) headers(method, path string, end bool, headers ...string) frames.
 		{Name: ":scheme", Value: "http"},
 		{Name: ":authority", Value: "example.com"},
 		{Name: ":path", Value: path},
+		{Name: ":protocol"}, // if headers have it
 	}
 	var rest []hpack.HeaderField
 	for i := 0; i < len(headers); i += 2 {

@@ -40,6 +40,9 @@ type protocol interface {
 	writeSource(x *Exchange, src message.Source) error
 	resume(x *Exchange)
 
+	// writeSwitch sends the header section that switches the protocol.
+	writeSwitch(x *Exchange, fields []message.Field) error
+
 	// writeTrailers completes the response with trailer fields: at once, or when
 	// the source ends, from within whose last Pull it may be called. It copies
 	// fields. Where the protocol has no place for them, they are left out.

@@ -1,0 +1,86 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/h2loop/h2loop/internal/message"
+)
+
+// ErrNoUpgrade is returned by [Exchange.Switch] for a request that does not ask to
+// switch protocols.
+var ErrNoUpgrade = errors.New("loop: the request does not ask to switch protocols")
+
+// HandleUpgrade registers h for requests that ask to switch to protocol, such as
+// "websocket": a GET with an Upgrade field over HTTP/1.1 (RFC 9110, Section 7.8),
+// an extended CONNECT over HTTP/2 (RFC 8441), which clients are told of if there is
+// such a route. pattern has no method. Other requests for it are answered with 400.
+// Like [Server.Handle], it panics if there is anything wrong with the pattern.
+//
+// h is to call [Exchange.Switch], or to answer as for any request.
+func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler) {
+	srv.mustNotRun(fmt.Sprintf("pattern %q is registered", pattern))
+	if strings.ContainsAny(pattern, " \t") {
+		panic(fmt.Sprintf("loop: pattern %q of an upgrade has a method: it depends on the version of HTTP", pattern))
+	}
+	refuse := func(x *Exchange) { _ = x.SendError(400, "Bad Request: this is for clients that switch to "+protocol) }
+	f := func(x *Exchange) {
+		if strings.EqualFold(x.Upgrade(), protocol) {
+			h(x)
+			return
+		}
+		x.AfterBody(refuse)
+	}
+	srv.Handle("GET "+pattern, f)
+	srv.Handle("CONNECT "+pattern, f)
+	srv.cfg.HTTP2.EnableConnectProtocol = true
+}
+
+// Upgrade returns the protocol that the client asks to switch to, or "".
+func (x *Exchange) Upgrade() string { return x.seen().Protocol }
+
+// Switch takes the client's offer to switch protocols, with the response fields set
+// so far: 101 over HTTP/1.1, 200 over HTTP/2. From then on, what is written to the
+// Stream leaves as it is, and what the client sends is a request body like any
+// other: [Exchange.OnBody], which is to be called next, gets it as it comes, with
+// [Exchange.PauseBody] and all the rest. The end of the Stream ends the exchange,
+// and over HTTP/1.1 the connection.
+//
+// No timeouts for bodies hold for it.
+func (x *Exchange) Switch() (*Stream, error) {
+	if err := x.beginSwitch(); err != nil {
+		return nil, err
+	}
+	s := &Stream{of: x.handle(), loop: x.conn.loop, left: -1}
+	return s, x.conn.protocol.writeSource(x, (*streamSource)(s))
+}
+
+// SwitchWriter is [Exchange.Switch] for a goroutine, which reads what the client
+// sends from an [Exchange.BodyReader], and writes to the Writer.
+func (x *Exchange) SwitchWriter() (*Writer, error) {
+	if err := x.beginSwitch(); err != nil {
+		return nil, err
+	}
+	w := x.newWriter(200, -1)
+	return w, x.conn.protocol.writeSource(x, (*writerSource)(w))
+}
+
+func (x *Exchange) beginSwitch() error {
+	switch {
+	case x.request == nil:
+		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
+	case x.answered:
+		return ErrAnswered
+	case x.request.Protocol == "" || x.request.Method == "HEAD":
+		return ErrNoUpgrade
+	}
+	x.answered = true
+	x.fields = slices.DeleteFunc(x.fields, func(f message.Field) bool { return f.Name == "content-length" })
+	x.fields = append(x.fields, message.Field{Name: "date", Value: x.conn.loop.date})
+	x.conn.loop.touch(x.conn)
+	return x.conn.protocol.writeSwitch(x, x.fields)
+}

@@ -1,0 +1,169 @@
+package loop_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/loop"
+)
+
+// echoRoutes serves upgrades that send back what they are sent, in upper case.
+func echoRoutes(srv *loop.Server) {
+	srv.HandleUpgrade("/loop/{name}", "shout", func(x *loop.Exchange) {
+		_ = x.SetHeader("x-name", x.PathValue("name"))
+		s, err := x.Switch()
+		if err != nil {
+			panic(err)
+		}
+		_ = x.OnBody(func(_ *loop.Exchange, p []byte, end bool) {
+			if n, err := s.TryWrite([]byte(strings.ToUpper(string(p)))); n < len(p) || err != nil {
+				panic("the stream is full")
+			}
+			if end {
+				_ = s.Close()
+			}
+		})
+	})
+	srv.HandleUpgrade("/goroutine/{name}", "shout", func(x *loop.Exchange) {
+		_ = x.SetHeader("x-name", x.PathValue("name"))
+		w, err := x.SwitchWriter()
+		if err != nil {
+			panic(err)
+		}
+		r, err := x.BodyReader()
+		if err != nil {
+			panic(err)
+		}
+		go func() {
+			defer r.Close()
+			var b [1000]byte
+			for {
+				n, err := r.Read(b[:])
+				_, _ = w.Write([]byte(strings.ToUpper(string(b[:n]))))
+				_ = w.Flush()
+				if err != nil {
+					_ = w.Close()
+					return
+				}
+			}
+		}()
+	})
+	srv.HandleUpgrade("/refuses", "shout", func(x *loop.Exchange) { _ = x.SendString(403, "not you") })
+	srv.Handle("GET /plain", func(x *loop.Exchange) {
+		if _, err := x.Switch(); err != loop.ErrNoUpgrade { //nolint:errorlint // wrapped, it would be another
+			_ = x.SendString(500, "")
+			return
+		}
+		_ = x.SendString(200, "plain")
+	})
+}
+
+// TestRFC9110Section7_8_Upgrade switches protocols over HTTP/1.1.
+func TestRFC9110Section7_8_Upgrade(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, echoRoutes)
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		for _, kind := range []string{"loop", "goroutine"} {
+			for _, early := range []bool{false, true} {
+				ts.t = t
+				nc := ts.dialHTTP1(tr)
+				request := "GET /" + kind + "/you HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: Shout\r\n\r\n"
+				if early {
+					request += "hello"
+				}
+				_, _ = io.WriteString(nc, request)
+				br := bufio.NewReader(nc)
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.StatusCode != 101 || !strings.EqualFold(resp.Header.Get("Upgrade"), "shout") || resp.Header.Get("X-Name") != "you" {
+					t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+				}
+				if !early {
+					_, _ = io.WriteString(nc, "hello")
+				}
+				for _, word := range []string{"HELLO", ", WORLD", "!"} {
+					b := make([]byte, len(word))
+					if _, err := io.ReadFull(br, b); err != nil || string(b) != word {
+						t.Fatalf("%q, %v, want %q", b, err, word)
+					}
+					switch word {
+					case "HELLO":
+						_, _ = io.WriteString(nc, ", world")
+					case ", WORLD":
+						_, _ = io.WriteString(nc, "!")
+					}
+				}
+				_ = nc.Close()
+			}
+		}
+		nc := ts.dialHTTP1(tr)
+		br := bufio.NewReader(nc)
+		upgrade := "Connection: Upgrade\r\nUpgrade: shout\r\n\r\n"
+		_, _ = io.WriteString(nc, "GET /refuses HTTP/1.1\r\nHost: h\r\n"+upgrade)
+		wantResponse(t, br, "GET", 403, "not you")
+		_, _ = io.WriteString(nc, "GET /loop/you HTTP/1.1\r\nHost: h\r\n\r\n")
+		wantResponse(t, br, "GET", 400, "Bad Request: this is for clients that switch to shout\n")
+		_, _ = io.WriteString(nc, "GET /loop/you HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: whisper\r\n\r\n")
+		wantResponse(t, br, "GET", 400, "Bad Request: this is for clients that switch to shout\n")
+		_, _ = io.WriteString(nc, "GET /plain HTTP/1.1\r\nHost: h\r\n\r\n")
+		wantResponse(t, br, "GET", 200, "plain")
+	})
+}
+
+// TestRFC8441_ExtendedConnect does the same over HTTP/2, beside other requests.
+func TestRFC8441_ExtendedConnect(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, echoRoutes)
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		for _, kind := range []string{"loop", "goroutine"} {
+			ts.t = t
+			p := ts.open(tr)
+			p.ping()
+			if p.settings[frames.SettingEnableConnectProtocol] != 1 {
+				t.Fatal("extended CONNECT is not announced")
+			}
+			id := p.headers("CONNECT", "/"+kind+"/you", false, ":protocol", "shout")
+			p.flush()
+			a := p.streams[id]
+			p.until("the header section", func() bool { return a.fields != nil })
+			if a.status() != "200" || a.get("x-name") != "you" || a.get("content-length") != "" {
+				t.Errorf("%v", a.fields)
+			}
+			p.data(id, []byte("hello"), false)
+			p.until("the first word", func() bool { return string(a.body) == "HELLO" })
+			p.fetch("/plain").want(t, "200", "plain")
+			p.data(id, []byte(", world"), true)
+			p.answer(id)
+			if string(a.body) != "HELLO, WORLD" || a.reset {
+				t.Errorf("%q, reset: %v", a.body, a.reset)
+			}
+			id = p.headers("CONNECT", "/refuses", false, ":protocol", "shout")
+			p.flush()
+			p.answer(id).want(t, "403", "not you")
+		}
+	})
+	plain := newServer(t, loop.Config{}, hello)
+	p := plain.open(cleartext)
+	p.ping()
+	if _, ok := p.settings[frames.SettingEnableConnectProtocol]; ok {
+		t.Error("extended CONNECT is announced without such a route")
+	}
+}
+
+// TestHandleUpgradePanics refuses a method in the pattern.
+func TestHandleUpgradePanics(t *testing.T) {
+	newServer(t, loop.Config{}, func(srv *loop.Server) {
+		defer func() {
+			if v := recover(); v == nil || !strings.Contains(v.(string), "GET /chat") {
+				t.Errorf("panic: %v", v)
+			}
+		}()
+		srv.HandleUpgrade("GET /chat", "websocket", func(*loop.Exchange) {})
+	})
+}
