@@ -120,7 +120,7 @@ endef
 
 # gcc is for the race detector.
 test-tools: $(H2SPEC)
-	@$(call need,curl nghttp2-client gcc libc6-dev util-linux,curl nghttp h2load gcc taskset)
+	@$(call need,curl nghttp2-client wrk gcc libc6-dev util-linux,curl nghttp h2load wrk gcc taskset)
 
 bench-tools:
 	@$(call need,nghttp2-client nghttp2-server h2o util-linux,h2load nghttpd h2o taskset)

@@ -1,0 +1,3 @@
+wrk.method = "POST"
+wrk.path = "/bench/upload"
+wrk.body = string.rep("x", 10000)
