@@ -68,6 +68,10 @@ func (s *Stream) RequestEnded() bool {
 	return s.state == stateHalfClosedRemote || s.state == stateClosed
 }
 
+// Moved returns how many octets of the request body have come, and of the response
+// body have been cut into frames.
+func (s *Stream) Moved() (received, sent int64) { return s.received, s.sent }
+
 // Answered reports whether the final header section of the response was sent.
 func (s *Stream) Answered() bool { return s.answered }
 

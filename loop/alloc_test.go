@@ -110,6 +110,39 @@ func TestAllocHTTP1Get(t *testing.T) {
 	}
 }
 
+// TestAllocHooks counts the allocations of a small GET with a path value and a field
+// of the response, behind middleware, of which hooks are told.
+func TestAllocHooks(t *testing.T) {
+	var done, sent int64 // for the loop only
+	srv := stressServe(t, Config{Hooks: Hooks{
+		RequestDone: func(_ *Exchange, d RequestInfo) { done, sent = done+1, sent+d.Sent },
+	}}, func(srv *Server) {
+		srv.Use(func(next Handler) Handler { return func(x *Exchange) { next(x) } })
+		srv.Handle("GET /items/{id}", func(x *Exchange) {
+			_ = x.SetHeader("x-item", x.PathValue("id"))
+			_ = x.SendString(200, "Hello, World!")
+		})
+	})
+	p := stressDial(t, srv, 1<<30)
+	first, id := p.request("/items/7")
+	p.write(first)
+	p.endOf(id)
+	req, id := p.request("/items/7")
+	p.write(req)
+	p.endOf(id)
+	stressAllocsPerRun(t, 5000, 0, func() {
+		id += 2
+		binary.BigEndian.PutUint32(req[5:], uint32(id))
+		p.write(req)
+		p.endOf(id)
+	})
+	stressOnLoop(t, srv, 0, func(*eventLoop) {
+		if done < 500 || sent != 13*done {
+			t.Errorf("told of %d requests and %d octets", done, sent)
+		}
+	})
+}
+
 // TestAllocPathNotIndexed counts the allocations of a small GET from a client
 // that never puts :path into the table, as nghttp2 does not: its octets alone.
 func TestAllocPathNotIndexed(t *testing.T) {

@@ -17,7 +17,7 @@ type Async struct {
 // Async keeps x alive after the callback: it is to be answered later, by way of
 // the handle.
 func (x *Exchange) Async() Async {
-	if x.request == nil {
+	if x.isDead() {
 		return Async{}
 	}
 	if x.off == nil {

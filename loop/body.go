@@ -73,7 +73,7 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 // has begun must not look like the whole.
 func (x *Exchange) mayDemand() error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.off != nil:
 		return ErrOffLoop
@@ -107,7 +107,7 @@ const skipLimit = 64 << 10
 // without waiting if there is no body, if the body is long, and if the client
 // waits to be told whether to send it.
 func (x *Exchange) AfterBody(f Handler) {
-	if x.request == nil || x.off != nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
+	if x.isDead() || x.off != nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
 		f(x)
 		return
 	}

@@ -141,6 +141,15 @@ type Config struct {
 	// logged and counted. Default 5 ms; negative for never.
 	SlowCallback time.Duration
 
+	// Hooks are called when something of note happens.
+	Hooks Hooks
+
+	// DebugExchanges makes the methods of an [Exchange] panic, with its pattern, if
+	// they are used after it is over and its callbacks have returned: such a use
+	// is a mistake, and without this it may meet the next request. Exchanges are
+	// then not used again, which costs some speed. It is for tests.
+	DebugExchanges bool
+
 	// IsolateCallbacks makes each callback run on a goroutine of its own, for
 	// which the loop waits. A callback that calls runtime.Goexit, as t.FailNow
 	// does, then costs its stream an INTERNAL_ERROR, and not the server. It

@@ -85,7 +85,8 @@ type conn struct {
 	active    time.Duration // when octets last came or a stream ended, on the loop's clock
 	since     time.Duration // when the connection was opened
 	timer     timer
-	requests  int           // taken so far
+	requests  int // taken so far
+	openedAt  time.Duration
 	oldAt     time.Duration // when the connection is old; 0 for never
 	written   int64         // octets that were given to wire
 	socket    h2.Pace       // at which it takes octets while it is full
@@ -134,7 +135,10 @@ func (c *conn) open(gc gnet.Conn) {
 	l.figures.Accepted++
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
-	c.since, c.active = l.now, l.now
+	c.openedAt, c.since, c.active = l.now, l.now, l.now
+	if f := l.srv.cfg.Hooks.ConnOpen; f != nil {
+		c.tellConn(f)
+	}
 	c.timer.ring = func() { l.guarded(c, (*conn).onTimer) }
 	first := l.now + min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout)
 	if age := l.srv.cfg.MaxConnAge; age > 0 {
@@ -183,6 +187,9 @@ func (c *conn) onClose(error) {
 		c.engine.Abandon()
 	default:
 		c.engine.Close()
+	}
+	if f := l.srv.cfg.Hooks.ConnClose; f != nil {
+		c.tellConn(f)
 	}
 	l.srv.connClosed(c)
 }

@@ -14,7 +14,7 @@ type exchangeContext struct {
 // a drain has to cut it off. Its [context.Cause] says why, and is ErrClosed if there
 // was no reason but the end of the response.
 func (x *Exchange) Context() context.Context {
-	if x.request == nil {
+	if x.isDead() {
 		return endedContext()
 	}
 	return x.handle().Context()
@@ -53,7 +53,7 @@ func endedContext() context.Context {
 // connection. err says why. The exchange is over by then.
 func (x *Exchange) OnAbort(f func(err error)) error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.off != nil:
 		return ErrOffLoop

@@ -435,6 +435,33 @@ func ExampleExchange_Suspend() {
 	// 403 no
 }
 
+// Hooks observe requests: for metrics, or a log of them.
+func ExampleHooks() {
+	done := make(chan string, 1)
+	srv, err := loop.New(loop.Config{
+		Listeners: []loop.Listener{{Address: "127.0.0.1:0"}},
+		Hooks: loop.Hooks{
+			RequestDone: func(x *loop.Exchange, d loop.RequestInfo) {
+				done <- fmt.Sprintf("%s %s: %d, %d octets, pattern %q", x.Method(), x.Path(), d.Status, d.Sent, x.Pattern())
+			},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv.Handle("GET /items/{id}", func(x *loop.Exchange) { _ = x.SendString(200, "an item") })
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- srv.Run(ctx) }()
+	fetch("GET", "http://"+srv.Addrs()[0].String()+"/items/7", "")
+	fmt.Println(<-done)
+	stop()
+	<-ended
+	// Output:
+	// 200 an item
+	// GET /items/7: 200, 7 octets, pattern "GET /items/{id}"
+}
+
 // HandleBlocking is for handlers that wait: for a database, a disk, another server.
 func ExampleServer_HandleBlocking() {
 	query := func(ctx context.Context, order string) (string, error) { return "stored " + order, ctx.Err() }

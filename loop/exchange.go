@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
@@ -44,7 +45,11 @@ type Exchange struct {
 	calls    int             // callbacks running now
 	answered bool
 	async    bool
+	buried   bool // over, and its callbacks have returned; see Config.DebugExchanges
 	body     bodyReader
+
+	status int           // of the response, once it has begun
+	began  time.Duration // when the request came, if there are hooks
 
 	// abandoned: the stream is gone, and who holds an Async has not learned of
 	// it, so that work may go on for it. It keeps its place among the requests of
@@ -88,7 +93,7 @@ func (l *exchangeList) put(x *Exchange) {
 	x.dropFields()
 	x.match.Reset()
 	x.conn, x.h2, x.h1, x.path, x.query, x.values = nil, nil, nil, "", "", nil
-	x.answered, x.async = false, false
+	x.answered, x.async, x.status = false, false, 0
 	l.free = append(l.free, x)
 }
 
@@ -101,6 +106,9 @@ func (c *conn) newExchange(r *message.Request) *Exchange {
 		x.path, x.query = r.Path[:i], r.Path[i+1:]
 	}
 	c.countRequest()
+	if c.loop.srv.cfg.Hooks.RequestDone != nil {
+		x.began = time.Since(c.loop.srv.started)
+	}
 	return x
 }
 
@@ -195,6 +203,9 @@ func (x *Exchange) onPanic(v any) {
 
 // onClosed is called when the stream is gone.
 func (x *Exchange) onClosed(err error) {
+	if f := x.conn.loop.srv.cfg.Hooks.RequestDone; f != nil {
+		x.tellDone(f, err)
+	}
 	x.request = nil
 	g := x.generation.Add(1)
 	x.tellEnd(err)
@@ -235,7 +246,10 @@ func (x *Exchange) recycle() {
 		return
 	}
 	x.endBody()
-	if !x.conn.broken {
+	switch {
+	case x.conn.loop.srv.cfg.DebugExchanges:
+		x.buried = true
+	case !x.conn.broken:
 		x.conn.loop.free.put(x)
 	}
 }
@@ -245,10 +259,16 @@ func (x *Exchange) Method() string { return x.seen().Method }
 
 // Path returns the path as it came, without the query and with its
 // percent-encoding.
-func (x *Exchange) Path() string { return x.path }
+func (x *Exchange) Path() string {
+	_ = x.isDead()
+	return x.path
+}
 
 // RawQuery returns the query as it came, without the question mark.
-func (x *Exchange) RawQuery() string { return x.query }
+func (x *Exchange) RawQuery() string {
+	_ = x.isDead()
+	return x.query
+}
 
 // Host returns the host, and port if there is one, that the request is for.
 func (x *Exchange) Host() string { return x.seen().Authority }
@@ -260,7 +280,10 @@ func (x *Exchange) Scheme() string { return x.seen().Scheme }
 func (x *Exchange) Pattern() string { return x.match.Pattern }
 
 // PathValue returns what the wildcard name of the pattern matched, decoded.
-func (x *Exchange) PathValue(name string) string { return x.match.PathValue(name) }
+func (x *Exchange) PathValue(name string) string {
+	_ = x.isDead()
+	return x.match.PathValue(name)
+}
 
 // ContentLength returns the length of the request body in octets, 0 for none
 // and -1 if the client did not say.
@@ -303,7 +326,7 @@ func (x *Exchange) Trailers(yield func(name, value string) bool) {
 
 // RemoteAddr returns the client's address; the zero value on a unix socket.
 func (x *Exchange) RemoteAddr() netip.AddrPort {
-	if x.conn == nil {
+	if x.isDead() && x.conn == nil {
 		return netip.AddrPort{}
 	}
 	return x.conn.remote
@@ -311,7 +334,7 @@ func (x *Exchange) RemoteAddr() netip.AddrPort {
 
 // LocalAddr returns the address that the client connected to.
 func (x *Exchange) LocalAddr() netip.AddrPort {
-	if x.conn == nil {
+	if x.isDead() && x.conn == nil {
 		return netip.AddrPort{}
 	}
 	return x.conn.local
@@ -323,7 +346,7 @@ func (x *Exchange) TLS() *tls.ConnectionState {
 	if x.off != nil {
 		return x.off.tls
 	}
-	if x.conn == nil || x.conn.bridge == nil {
+	if x.isDead() && x.conn == nil || x.conn.bridge == nil {
 		return nil
 	}
 	return x.conn.bridge.ConnectionState()
@@ -333,7 +356,7 @@ func (x *Exchange) TLS() *tls.ConnectionState {
 var noRequest message.Request
 
 func (x *Exchange) seen() *message.Request {
-	if x.request == nil {
+	if x.isDead() {
 		return &noRequest
 	}
 	return x.request

@@ -98,11 +98,12 @@ func (h *http1) writeSwitch(x *Exchange, fields []message.Field) error {
 	return h.h1.WriteHeaders(x.h1, 101, fields, false)
 }
 
-func (h *http1) resume(x *Exchange)                  { h.h1.Resume(x.h1) }
-func (h *http1) requestEnded(x *Exchange) bool       { return x.h1.RequestEnded() }
-func (h *http1) consume(x *Exchange, n int)          { h.h1.Consume(x.h1, n) }
-func (h *http1) setLongLived(x *Exchange)            { h.h1.SetLongLived(x.h1) }
-func (h *http1) reset(x *Exchange, _ frames.ErrCode) { h.h1.Reset(x.h1) }
+func (h *http1) resume(x *Exchange)                       { h.h1.Resume(x.h1) }
+func (h *http1) requestEnded(x *Exchange) bool            { return x.h1.RequestEnded() }
+func (h *http1) consume(x *Exchange, n int)               { h.h1.Consume(x.h1, n) }
+func (h *http1) moved(x *Exchange) (received, sent int64) { return x.h1.Moved() }
+func (h *http1) setLongLived(x *Exchange)                 { h.h1.SetLongLived(x.h1) }
+func (h *http1) reset(x *Exchange, _ frames.ErrCode)      { h.h1.Reset(x.h1) }
 
 // A request that the peer gives up takes its connection with it, and with that its
 // place.

@@ -74,15 +74,16 @@ func (h *http2) writeSwitch(x *Exchange, fields []message.Field) error {
 	return h.h2.WriteHeaders(x.h2, 200, fields, false)
 }
 
-func (h *http2) resume(x *Exchange)                     { h.h2.Resume(x.h2) }
-func (h *http2) requestEnded(x *Exchange) bool          { return x.h2.RequestEnded() }
-func (h *http2) consume(x *Exchange, n int)             { h.h2.Consume(x.h2, n) }
-func (h *http2) setLongLived(x *Exchange)               { h.h2.SetLongLived(x.h2) }
-func (h *http2) reset(x *Exchange, code frames.ErrCode) { h.h2.Reset(x.h2, code) }
-func (h *http2) holdPlace()                             { h.h2.HoldPlace() }
-func (h *http2) freePlace()                             { h.h2.FreePlace() }
-func (h *http2) end(reason string)                      { h.h2.GoAway(frames.ErrCodeNo, reason) }
-func (h *http2) calm(reason string)                     { h.h2.GoAway(frames.ErrCodeEnhanceYourCalm, reason) }
+func (h *http2) resume(x *Exchange)                       { h.h2.Resume(x.h2) }
+func (h *http2) requestEnded(x *Exchange) bool            { return x.h2.RequestEnded() }
+func (h *http2) consume(x *Exchange, n int)               { h.h2.Consume(x.h2, n) }
+func (h *http2) moved(x *Exchange) (received, sent int64) { return x.h2.Moved() }
+func (h *http2) setLongLived(x *Exchange)                 { h.h2.SetLongLived(x.h2) }
+func (h *http2) reset(x *Exchange, code frames.ErrCode)   { h.h2.Reset(x.h2, code) }
+func (h *http2) holdPlace()                               { h.h2.HoldPlace() }
+func (h *http2) freePlace()                               { h.h2.FreePlace() }
+func (h *http2) end(reason string)                        { h.h2.GoAway(frames.ErrCodeNo, reason) }
+func (h *http2) calm(reason string)                       { h.h2.GoAway(frames.ErrCodeEnhanceYourCalm, reason) }
 
 // checkSuite ends a connection whose TLS is not good enough for HTTP/2: "A
 // deployment of HTTP/2 over TLS 1.2 SHOULD NOT use any of the prohibited cipher

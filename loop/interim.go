@@ -20,7 +20,7 @@ type Field = message.Field
 // 100 needs no call: it is sent when the request body is first asked for.
 func (x *Exchange) Inform(status int, fields ...Field) error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
@@ -46,7 +46,7 @@ func (x *Exchange) Inform(status int, fields ...Field) error {
 // trailers only if the response has begun after the first of them was added, or is
 // of unknown length.
 func (x *Exchange) AddTrailer(name, value string) error {
-	if x.request == nil {
+	if x.isDead() {
 		return ErrClosed
 	}
 	name = strings.ToLower(name)

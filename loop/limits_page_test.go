@@ -29,7 +29,7 @@ type limitRow struct {
 // noLimits are the fields of [Config] and [h2.Config] that bound nothing a peer
 // could run into.
 var noLimits = []string{
-	"Listeners", "Loops", "Logger", "HTTP2", "HTTP1", "SendLowWater", "SlowCallback", "IsolateCallbacks", "HTTP2.EnableConnectProtocol",
+	"Listeners", "Loops", "Logger", "HTTP2", "HTTP1", "SendLowWater", "SlowCallback", "Hooks", "DebugExchanges", "IsolateCallbacks", "HTTP2.EnableConnectProtocol",
 }
 
 // TestLimitsPage holds docs/limits.md against the code: every limit that is counted

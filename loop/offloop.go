@@ -42,7 +42,7 @@ type offLoop struct {
 //
 // [Server.HandleBlocking] does this, and has a bound on the goroutines.
 func (x *Exchange) OffLoop() *Exchange {
-	if x.off != nil || x.request == nil {
+	if x.off != nil || x.isDead() {
 		return x
 	}
 	d := new(struct {

@@ -23,7 +23,7 @@ func (h *heldBody) keep(p []byte, end bool) {
 // away then, and [Exchange.OnBody] and [Exchange.ReadBody] find all of it.
 func (x *Exchange) PauseBody() error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.off != nil:
 		return ErrOffLoop
@@ -37,7 +37,7 @@ func (x *Exchange) PauseBody() error {
 // on as it does. It does nothing if the body is not paused.
 func (x *Exchange) ResumeBody() error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.off != nil:
 		return ErrOffLoop

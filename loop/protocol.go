@@ -54,6 +54,9 @@ type protocol interface {
 	requestEnded(x *Exchange) bool
 	consume(x *Exchange, n int)
 
+	// moved returns how many octets of the bodies have come and gone.
+	moved(x *Exchange) (received, sent int64)
+
 	setLongLived(x *Exchange)
 	reset(x *Exchange, code frames.ErrCode)
 	holdPlace()

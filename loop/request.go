@@ -10,7 +10,7 @@ import (
 // "HTTP/1.1" or "HTTP/1.0".
 func (x *Exchange) Proto() string {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ""
 	case x.off != nil:
 		return x.off.version
@@ -23,7 +23,7 @@ func (x *Exchange) Proto() string {
 func (x *Exchange) Query() url.Values {
 	if x.values == nil {
 		values, _ := url.ParseQuery(x.query)
-		if x.request == nil {
+		if x.isDead() {
 			return values // nothing may stick to a dead exchange
 		}
 		x.values = values

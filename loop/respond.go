@@ -56,7 +56,7 @@ func (x *Exchange) AddHeader(name, value string) error {
 // exchange are those of the next one: nothing may stick to them.
 func (x *Exchange) mayHave(name, value string) error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
@@ -68,7 +68,7 @@ func (x *Exchange) mayHave(name, value string) error {
 // DelHeader removes the fields of that name from the response.
 func (x *Exchange) DelHeader(name string) error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
@@ -80,7 +80,7 @@ func (x *Exchange) DelHeader(name string) error {
 
 // Answered reports whether the response has begun, or is over.
 func (x *Exchange) Answered() bool {
-	return x.answered || x.request == nil || x.off != nil && x.off.of.isOver()
+	return x.answered || x.isDead() || x.off != nil && x.off.of.isOver()
 }
 
 // SendString answers with s, as text unless a content-type is set. It copies s.
@@ -190,7 +190,7 @@ func (x *Exchange) writeWhole(body []byte, rel message.Releaser) error {
 
 // Reset ends the exchange at once: the client sees RST_STREAM with code.
 func (x *Exchange) Reset(code frames.ErrCode) error {
-	if x.request == nil {
+	if x.isDead() {
 		return ErrClosed
 	}
 	if x.off != nil {
@@ -214,7 +214,7 @@ func (x *Exchange) begin(status int, length int64) error {
 	if err := x.mayAnswer(status); err != nil {
 		return err
 	}
-	x.answered = true
+	x.answered, x.status = true, status
 	if len(x.trailers) > 0 {
 		length = -1 // HTTP/1.1 has a place for trailers only then
 	}
@@ -226,7 +226,7 @@ func (x *Exchange) begin(status int, length int64) error {
 // mayAnswer says why there cannot be an answer with status.
 func (x *Exchange) mayAnswer(status int) error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.answered:
 		return ErrAnswered
@@ -280,7 +280,7 @@ func isLongLived(contentType string) bool {
 // text/event-stream and CONNECT are free of them anyway.
 func (x *Exchange) LongLived() {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 	case x.off != nil:
 		_ = x.tell((*Exchange).LongLived)
 	default:

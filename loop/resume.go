@@ -3,7 +3,7 @@ package loop
 // Resume has the exchange's source asked again. It is [Async.Resume] for those
 // who are on the loop already. Within the source's own Pull it does nothing.
 func (x *Exchange) Resume() error {
-	if x.request == nil {
+	if x.isDead() {
 		return ErrClosed
 	}
 	if x.off != nil {

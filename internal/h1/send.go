@@ -118,6 +118,7 @@ func (c *Conn) sendData(s *Stream, p []byte, copied bool) {
 	if len(p) == 0 {
 		return
 	}
+	s.sent += int64(len(p))
 	o := c.outbox()
 	before := o.len()
 	chunked := s.framing == framingChunked

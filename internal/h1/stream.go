@@ -26,6 +26,7 @@ type Stream struct {
 	left     int64 // with framingLength: octets that are still to be given
 	unread   int   // octets handed to the application and not consumed
 	received int64 // octets of body so far
+	sent     int64 // and of that of the response
 	timing   bodyTiming
 
 	body body
@@ -46,6 +47,10 @@ func (s *Stream) reset() {
 
 // RequestEnded reports whether the request is complete.
 func (s *Stream) RequestEnded() bool { return s.ended }
+
+// Moved returns how many octets of the request body have come, and of the response
+// body were put into batches.
+func (s *Stream) Moved() (received, sent int64) { return s.received, s.sent }
 
 // IsHTTP10 reports whether the client speaks HTTP/1.0.
 func (s *Stream) IsHTTP10() bool { return s.head.has(isHTTP10) }

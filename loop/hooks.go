@@ -1,0 +1,79 @@
+package loop
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Hooks observe a server: for metrics, and logs of requests. They run on the loops, must
+// not block, and cost nothing where they are nil; none of them costs an allocation. A
+// panic of theirs is logged.
+type Hooks struct {
+	// ConnOpen is called when a connection has been accepted, before anything has
+	// come on it.
+	ConnOpen func(c ConnInfo)
+
+	// ConnClose is called when a connection is gone, after its last RequestDone.
+	ConnClose func(c ConnInfo)
+
+	// RequestDone is called once for each request, when it is over: answered,
+	// aborted, or given up. x still tells of the request, and can no longer be
+	// answered.
+	RequestDone func(x *Exchange, done RequestInfo)
+}
+
+// A ConnInfo is what there is to say of a connection.
+type ConnInfo struct {
+	Remote, Local netip.AddrPort // zero on a unix socket
+	TLS           bool           // the listener's
+	Requests      int            // so far
+	Age           time.Duration  // to a tenth of a second
+}
+
+// A RequestInfo is what has become of a request.
+type RequestInfo struct {
+	// Status is that of the response, or 0 if none has begun.
+	Status int
+	// Received and Sent are octets of the bodies. What is sent may still wait for
+	// the socket.
+	Received, Sent int64
+	// Duration is the time since the header section was complete.
+	Duration time.Duration
+	// Err says why the exchange has ended, if it was not because the response has.
+	Err error
+}
+
+// tellDone tells f that x is over.
+func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), err error) {
+	c := x.conn
+	received, sent := c.protocol.moved(x)
+	done := RequestInfo{
+		Status: x.status, Received: received, Sent: sent, Err: err,
+		Duration: time.Since(c.loop.srv.started) - x.began,
+	}
+	answered := x.answered
+	x.answered = true // it is too late
+	defer func() { x.answered = answered }()
+	returned := false
+	defer c.loop.recoverApp(x.match.Pattern, &returned, nil)
+	if c.loop.srv.cfg.IsolateCallbacks {
+		isolate(func() { f(x, done) })
+	} else {
+		f(x, done)
+	}
+	returned = true
+}
+
+// tellConn tells f of c.
+func (c *conn) tellConn(f func(ConnInfo)) {
+	l := c.loop
+	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: c.requests, Age: l.now - c.openedAt}
+	returned := false
+	defer l.recoverApp("", &returned, nil)
+	if l.srv.cfg.IsolateCallbacks {
+		isolate(func() { f(info) })
+	} else {
+		f(info)
+	}
+	returned = true
+}
