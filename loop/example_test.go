@@ -456,10 +456,11 @@ func ExampleHooks() {
 	fetch("GET", "http://"+srv.Addrs()[0].String()+"/items/7", "")
 	fmt.Println(<-done)
 	stop()
-	<-ended
+	fmt.Println(<-ended)
 	// Output:
 	// 200 an item
 	// GET /items/7: 200, 7 octets, pattern "GET /items/{id}"
+	// <nil>
 }
 
 // HandleBlocking is for handlers that wait: for a database, a disk, another server.
