@@ -95,6 +95,7 @@ func (h *http1) version(x *Exchange) string {
 }
 
 func (h *http1) writeSwitch(x *Exchange, fields []message.Field) error {
+	x.status = 101
 	return h.h1.WriteHeaders(x.h1, 101, fields, false)
 }
 

@@ -71,6 +71,7 @@ func (h *http2) version(*Exchange) string { return "HTTP/2.0" }
 // writeSwitch: "a successful response" to extended CONNECT is one of 2xx (RFC 8441,
 // Section 5).
 func (h *http2) writeSwitch(x *Exchange, fields []message.Field) error {
+	x.status = 200
 	return h.h2.WriteHeaders(x.h2, 200, fields, false)
 }
 

@@ -69,7 +69,7 @@ func (x *Exchange) SwitchWriter() (*Writer, error) {
 
 func (x *Exchange) beginSwitch() error {
 	switch {
-	case x.request == nil:
+	case x.isDead():
 		return ErrClosed
 	case x.off != nil:
 		return ErrOffLoop
