@@ -130,6 +130,7 @@ func (srv *Server) assemble() {
 	handlers := srv.routes.Values()
 	for i, r := range srv.registered {
 		handlers[i] = srv.handler(r.group.wrap(wrap(handlers[i], r.middleware)))
+		srv.log.Debug().Str("pattern", r.Pattern).Str("kind", string(r.Kind)).Msg("route")
 	}
 	srv.refuse = srv.handler(srv.root.wrap(refuseRequest))
 }
