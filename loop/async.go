@@ -4,6 +4,9 @@ package loop
 // used from any goroutine, at any time: once the exchange is over, its methods
 // return ErrClosed.
 //
+// [Async.Do] comes back to the loop, [Async.Continue] goes on with what was
+// suspended, [Async.Context] tells when there is nobody any more to answer.
+//
 // If the client gives an exchange up that is not answered, the work for it may go
 // on, and it keeps its place among the concurrent requests of its connection until
 // one of the methods has told that it is over: else a client could start any

@@ -17,6 +17,9 @@ var ErrUnanswered = errors.New("loop: a callback returned without answering")
 
 // fail answers for a handler that could not.
 func (x *Exchange) fail(err error) {
+	if x.request == nil || x.answered {
+		return
+	}
 	srv := x.conn.loop.srv
 	x.calls++
 	x.dropFields() // which were for another answer
