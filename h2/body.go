@@ -17,16 +17,9 @@ type ReleaseFunc = message.ReleaseFunc
 // of it resets the stream with INTERNAL_ERROR.
 type Source = message.Source
 
-// A region is a run of body octets that waits to be cut into DATA frames.
-type region struct {
-	p   []byte
-	rel Releaser // or nil
-}
-
 // A body is what is left to send of a response.
 type body struct {
-	regions  []region
-	at       int // regions[:at] are sent
+	regions  message.Regions
 	source   Source
 	trailers []Field
 	end      bool   // END_STREAM, or the trailers, come after the regions
@@ -35,25 +28,7 @@ type body struct {
 }
 
 // pending reports whether anything is left to send.
-func (b *body) pending() bool { return b.at < len(b.regions) || b.source != nil }
-
-func (b *body) push(p []byte, rel Releaser) {
-	if b.at > 0 && b.at >= len(b.regions)/2 && len(b.regions) == cap(b.regions) {
-		// A queue that never runs empty must not grow for ever.
-		n := copy(b.regions, b.regions[b.at:])
-		clear(b.regions[n:])
-		b.regions, b.at = b.regions[:n], 0
-	}
-	b.regions = append(b.regions, region{p, rel})
-}
-
-// pop forgets the first region, which is sent.
-func (b *body) pop() {
-	b.regions[b.at] = region{}
-	if b.at++; b.at == len(b.regions) {
-		b.regions, b.at = b.regions[:0], 0
-	}
-}
+func (b *body) pending() bool { return b.regions.Len() > 0 || b.source != nil }
 
 // Errors of the methods that send.
 var (
@@ -170,7 +145,7 @@ func (c *Conn) isDirect(s *Stream, n int) bool {
 }
 
 func (c *Conn) queue(s *Stream, p []byte, rel Releaser, end bool) {
-	s.body.push(p, rel)
+	s.body.regions.Push(p, rel)
 	s.body.end = end
 	c.schedule(s)
 }
@@ -202,9 +177,9 @@ func (c *Conn) release(rel Releaser) {
 // dropBody gives back what s will not send.
 func (c *Conn) dropBody(s *Stream) {
 	b := &s.body
-	for b.at < len(b.regions) {
-		c.release(b.regions[b.at].rel)
-		b.pop()
+	for b.regions.Len() > 0 {
+		c.release(b.regions.First().Releaser)
+		b.regions.Pop()
 	}
 	if b.source != nil {
 		c.release(b.source)

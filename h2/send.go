@@ -224,7 +224,7 @@ func (c *Conn) sendFrom(s *Stream) bool {
 		c.unschedule(s)
 		return true
 	}
-	if b.at == len(b.regions) {
+	if b.regions.Len() == 0 {
 		if c.out != nil && c.out.number != 0 && b.lentIn == c.out.number {
 			c.park(s)
 			return true
@@ -233,15 +233,15 @@ func (c *Conn) sendFrom(s *Stream) bool {
 			return true
 		}
 	}
-	n := c.capacity(s, len(b.regions[b.at].p))
+	n := c.capacity(s, len(b.regions.First().Octets))
 	if n == 0 || c.out != nil && c.out.NumSegments()+maxFrameSegments > frames.MaxSegments {
 		return false
 	}
-	r := &b.regions[b.at]
-	p := r.p[:n]
-	r.p = r.p[n:]
-	done := len(r.p) == 0
-	last := done && b.at+1 == len(b.regions) && b.source == nil && b.end
+	r := b.regions.First()
+	p := r.Octets[:n]
+	r.Octets = r.Octets[n:]
+	done := len(r.Octets) == 0
+	last := done && b.regions.Len() == 1 && b.source == nil && b.end
 	copied := n <= copyLimit
 	c.sendData(s, p, last && len(b.trailers) == 0, copied)
 	if b.source != nil && !copied {
@@ -252,8 +252,8 @@ func (c *Conn) sendFrom(s *Stream) bool {
 		c.budget.sentData(n)
 	}
 	if done {
-		c.release(r.rel)
-		b.pop()
+		c.release(r.Releaser)
+		b.regions.Pop()
 	}
 	switch {
 	case last && len(b.trailers) > 0:
@@ -281,7 +281,7 @@ func (c *Conn) pull(s *Stream) bool {
 		return false
 	}
 	if len(p) > 0 {
-		b.push(p, nil)
+		b.regions.Push(p, nil)
 	}
 	if end {
 		src := b.source
@@ -291,7 +291,7 @@ func (c *Conn) pull(s *Stream) bool {
 			c.sendEnd(s)
 			return false
 		}
-		b.regions[len(b.regions)-1].rel = src
+		b.regions.Last().Releaser = src
 	}
 	if len(p) == 0 {
 		b.idle = true

@@ -260,7 +260,7 @@ func (c *Conn) timeOut(s *Stream) {
 }
 
 // waits reports whether octets of the response wait to be sent.
-func (b *body) waits() bool { return b.at < len(b.regions) || b.source != nil && !b.idle }
+func (b *body) waits() bool { return b.regions.Len() > 0 || b.source != nil && !b.idle }
 
 // SetLongLived frees s of the timeouts for bodies: it is for streams on which
 // little may happen for long. Requests of gRPC and CONNECT are such from the

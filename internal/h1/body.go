@@ -2,16 +2,9 @@ package h1
 
 import "github.com/h2loop/h2loop/internal/message"
 
-// A region is a run of body octets that waits to be cut.
-type region struct {
-	p   []byte
-	rel message.Releaser // or nil
-}
-
 // A body is what is left to send of a response.
 type body struct {
-	regions  []region
-	at       int // regions[:at] are sent
+	regions  message.Regions
 	source   message.Source
 	trailers []message.Field
 	end      bool   // the response is complete behind the regions
@@ -20,25 +13,7 @@ type body struct {
 }
 
 // pending reports whether anything is left to send.
-func (b *body) pending() bool { return b.at < len(b.regions) || b.source != nil }
-
-func (b *body) push(p []byte, rel message.Releaser) {
-	if b.at > 0 && b.at >= len(b.regions)/2 && len(b.regions) == cap(b.regions) {
-		// A queue that never runs empty must not grow for ever.
-		n := copy(b.regions, b.regions[b.at:])
-		clear(b.regions[n:])
-		b.regions, b.at = b.regions[:n], 0
-	}
-	b.regions = append(b.regions, region{p, rel})
-}
-
-// pop forgets the first region, which is sent.
-func (b *body) pop() {
-	b.regions[b.at] = region{}
-	if b.at++; b.at == len(b.regions) {
-		b.regions, b.at = b.regions[:0], 0
-	}
-}
+func (b *body) pending() bool { return b.regions.Len() > 0 || b.source != nil }
 
 // copyLimit is the size up to which octets are copied beside the header section or
 // the size of their chunk. One more element of the vector costs the kernel about
@@ -177,7 +152,7 @@ func (c *Conn) sendDirect(s *Stream, p []byte, copied, end bool) {
 }
 
 func (c *Conn) queue(s *Stream, p []byte, rel message.Releaser, end bool) {
-	s.body.push(p, rel)
+	s.body.regions.Push(p, rel)
 	s.body.end = end
 }
 
@@ -195,9 +170,9 @@ func (c *Conn) queueEnd(s *Stream, end bool) {
 // dropBody gives back what s will not send.
 func (c *Conn) dropBody(s *Stream) {
 	b := &s.body
-	for b.at < len(b.regions) {
-		c.release(b.regions[b.at].rel)
-		b.pop()
+	for b.regions.Len() > 0 {
+		c.release(b.regions.First().Releaser)
+		b.regions.Pop()
 	}
 	if b.source != nil {
 		c.release(b.source)

@@ -43,7 +43,7 @@ func (c *Conn) send() {
 // or there is no more.
 func (c *Conn) sendFrom(s *Stream) bool {
 	b := &s.body
-	if b.at == len(b.regions) {
+	if b.regions.Len() == 0 {
 		if c.out != nil && c.out.number != 0 && b.lentIn == c.out.number {
 			return false // what the source last lent is in this very batch
 		}
@@ -54,20 +54,20 @@ func (c *Conn) sendFrom(s *Stream) bool {
 	if c.out.isFull() {
 		return false
 	}
-	r := &b.regions[b.at]
-	n := min(len(r.p), c.room-chunkOverhead)
-	p := r.p[:n]
-	r.p = r.p[n:]
+	r := b.regions.First()
+	n := min(len(r.Octets), c.room-chunkOverhead)
+	p := r.Octets[:n]
+	r.Octets = r.Octets[n:]
 	copied := n <= copyLimit
 	c.sendData(s, p, copied)
 	if b.source != nil && !copied {
 		b.lentIn = c.batchNumber()
 	}
-	if len(r.p) > 0 {
+	if len(r.Octets) > 0 {
 		return true
 	}
-	c.release(r.rel)
-	b.pop()
+	c.release(r.Releaser)
+	b.regions.Pop()
 	if b.end && !b.pending() {
 		c.sendEnd(s)
 	}
@@ -94,7 +94,7 @@ func (c *Conn) pull(s *Stream) bool {
 	}
 	p = s.clip(p)
 	if len(p) > 0 {
-		b.push(p, nil)
+		b.regions.Push(p, nil)
 	}
 	if end || s.framing == framingLength && s.left == 0 {
 		src := b.source
@@ -104,7 +104,7 @@ func (c *Conn) pull(s *Stream) bool {
 			c.sendEnd(s)
 			return false
 		}
-		b.regions[len(b.regions)-1].rel = src
+		b.regions.Last().Releaser = src
 	}
 	if len(p) == 0 {
 		b.idle = true

@@ -32,17 +32,12 @@ type Stream struct {
 	body body
 }
 
-// maxKeptRegions bounds the slice that a free stream keeps.
-const maxKeptRegions = 64
-
 // reset makes s as good as new, keeping the memory of its slices.
 func (s *Stream) reset() {
-	request, regions := s.Request, s.body.regions
+	request, regions := s.Request, s.body.regions.Emptied()
 	request.Reset()
 	*s = Stream{Request: request}
-	if cap(regions) <= maxKeptRegions {
-		s.body.regions = regions[:0]
-	}
+	s.body.regions = regions
 }
 
 // RequestEnded reports whether the request is complete.
