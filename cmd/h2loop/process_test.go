@@ -117,7 +117,12 @@ func start(t *testing.T, args ...string) *process {
 			p.log <- l
 		}
 	}()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		if p.cmd.ProcessState == nil { // not waited for
+			p.wait()
+		}
+	})
 	p.urls = p.waitFor("serving").URLs
 	return p
 }
