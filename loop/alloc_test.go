@@ -267,9 +267,10 @@ func TestAllocLargeBody(t *testing.T) {
 		}
 		t.Logf("%d DATA frames in %d writes of %d segments and %d octets each; %d allocations of %d octets, of which x/sys/unix makes %d",
 			size/perFrame, spy.writes, segments/spy.writes, spy.octets/spy.writes, objects, octets, expected)
-		// The clock ticks, and where the socket was full in spite of all, gnet
-		// has copied what is left of a batch.
-		const slack = 100
+		// The clock ticks, and where the socket was full in spite of all, which
+		// is more often on a busy machine, gnet has copied what is left of a
+		// batch. One allocation a frame would be far more.
+		const slack = size / perFrame / 8
 		if !stressRace && int(objects) > expected+slack {
 			t.Errorf("%d allocations, want the %d of x/sys/unix", objects, expected)
 		}
