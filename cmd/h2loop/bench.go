@@ -11,7 +11,9 @@ import (
 func addBench(r *routeList) {
 	const kind = "text/plain"
 	ten := bytes.Repeat([]byte("h2loop measures itself with this, again and again and so forth.\n"), 10<<20/64)
-	r.add("GET /bench/hello", "13 octets", loop.Static(200, kind, []byte("Hello, World!")))
+	hello := loop.Static(200, kind, []byte("Hello, World!"))
+	r.add("GET /bench/hello", "13 octets", hello)
+	r.addAs("GET /bench/varied/{name}", "/bench/varied/any", "13 octets, by any name", hello)
 	r.add("GET /bench/1k", "1 KiB", loop.Static(200, kind, ten[:1<<10]))
 	r.add("GET /bench/64k", "64 KiB", loop.Static(200, kind, ten[:64<<10]))
 	r.add("GET /bench/10m", "10 MiB", loop.Static(200, kind, ten))

@@ -50,8 +50,9 @@ FLAGS
                            use (default 0)
   --drain-timeout TIME     how long open requests may take to end once a signal
                            has come, as 30s or 2m (default 30s)
-  --bench                  also serve /bench/hello, /bench/1k, /bench/64k,
-                           /bench/10m, /bench/204 and, for POST, /bench/upload
+  --bench                  also serve /bench/hello, /bench/varied/{name},
+                           /bench/1k, /bench/64k, /bench/10m, /bench/204 and,
+                           for POST, /bench/upload
 
  Telling
   --log-level LEVEL        debug, info, warn or error (default info)

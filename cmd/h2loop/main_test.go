@@ -191,7 +191,7 @@ func TestBench(t *testing.T) {
 	p := start(t, append(both, "--bench", "--loops", "1")...)
 	c := newClient(nil)
 	for _, base := range p.urls {
-		for path, want := range map[string]int{"hello": 13, "1k": 1 << 10, "64k": 64 << 10, "10m": 10 << 20, "204": 0} {
+		for path, want := range map[string]int{"hello": 13, "varied/x-1": 13, "1k": 1 << 10, "64k": 64 << 10, "10m": 10 << 20, "204": 0} {
 			resp, body := get(t, c, base+"bench/"+path)
 			status := 200
 			if path == "204" {
