@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,9 +41,9 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestPeers sees each peer that is installed serve every workload, and sees
-// it end. The net/http one is always there.
-func TestPeers(t *testing.T) {
+// TestServers sees each server that is installed serve every workload that it is
+// measured with, and sees it end. h2loop and the net/http peer are always there.
+func TestServers(t *testing.T) {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		t.Skip(err)
 	}
@@ -54,9 +55,6 @@ func TestPeers(t *testing.T) {
 	}
 	defer g.remove()
 	for _, s := range servers {
-		if s.name == subject {
-			continue
-		}
 		if err := s.find(t.Context(), g); err != nil {
 			if errors.Is(err, exec.ErrNotFound) {
 				t.Logf("%s: skipped: %v", s.name, err)
@@ -64,20 +62,25 @@ func TestPeers(t *testing.T) {
 			}
 			t.Fatal(err)
 		}
-		for _, tls := range []bool{false, true} {
-			p, port, err := startServer(t.Context(), g, s, tls)
-			if err != nil {
-				t.Fatal(err)
+		kinds := map[endpoint][]workload{}
+		for _, w := range workloads {
+			if s.cannot(w) == "" {
+				e := w.endpoint(0)
+				kinds[e] = append(kinds[e], w)
 			}
-			for _, w := range workloads {
-				if w.tls != tls {
-					continue
-				}
+		}
+		for _, loads := range kinds {
+			p, port, err := startServer(t.Context(), g, s, loads[0])
+			if err != nil {
+				t.Errorf("%s: %v", s.name, err)
+				continue
+			}
+			for _, w := range loads {
 				if err := check(t.Context(), g, w, port); err != nil {
 					t.Errorf("%s: %s: %v", s.name, w.name, err)
 				}
 			}
-			if rss, err := p.peakRSS(); err != nil || rss < mega {
+			if rss, err := p.rss(peak); err != nil || rss < mega {
 				t.Errorf("%s: peak RSS of %d octets, %v", s.name, rss, err)
 			}
 			if _, err := p.cpu(); err != nil {
@@ -126,11 +129,11 @@ func TestCheckRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.remove()
-	s := servers[len(servers)-1]
+	s := servers[slices.IndexFunc(servers, func(s *server) bool { return s.name == "nethttp" })]
 	if err := s.find(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
-	p, port, err := startServer(t.Context(), g, s, false)
+	p, port, err := startServer(t.Context(), g, s, workload{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +141,7 @@ func TestCheckRefuses(t *testing.T) {
 	for _, w := range []workload{
 		{path: "/bench/hello", size: 12},
 		{path: "/bench/nothing", size: 19},
-		{path: "/bench/hello", size: 13, upload: true},
+		{path: "/bench/hello", size: kilo, upload: true},
 		{path: "/bench/hello", size: 13, tls: true},
 	} {
 		if err := check(t.Context(), g, w, port); err == nil {
@@ -154,10 +157,10 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	s := &server{name: "broken", command: func(*ground, bool, int) ([]string, error) {
+	s := &server{name: "broken", command: func(*ground, endpoint) ([]string, error) {
 		return []string{"sh", "-c", "echo no such luck >&2; exit 3"}, nil
 	}}
-	_, _, err := startServer(t.Context(), &ground{}, s, false)
+	_, _, err := startServer(t.Context(), &ground{}, s, workload{})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no such luck") {
 		t.Errorf("startServer = %v, want the exit status and the output", err)
 	}

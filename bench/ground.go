@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"embed"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,8 +29,32 @@ type ground struct {
 	docs   string // document root: bench/hello, bench/64k …
 	cert   string // self-signed, ECDSA P-256, for 127.0.0.1
 	key    string
-	upload string // the body that is posted
+	both   string // certificate and key
+
+	variedURLs     string // input of h2load -i
+	variedRequests string // input of wrk/varied.lua
+	h2loadLog      string // what h2load tells of each request, if it is asked to
+	openssl        string // configuration that offers one protocol and one cipher
 }
+
+// onlyCipher is what all connections over TLS use, so that all servers do the
+// same work.
+const onlyCipher = "TLS_AES_128_GCM_SHA256"
+
+// opensslConf is for clients that cannot be told by flags, which is wrk.
+const opensslConf = `openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = only
+[only]
+MinProtocol = TLSv1.3
+Ciphersuites = ` + onlyCipher + `
+Groups = X25519
+`
+
+//go:embed wrk/*.lua
+var luaScripts embed.FS
 
 func newGround() (*ground, error) {
 	gomod, err := exec.Command("go", "env", "GOMOD").Output()
@@ -48,7 +75,12 @@ func newGround() (*ground, error) {
 		docs:   filepath.Join(dir, "docs"),
 		cert:   filepath.Join(dir, "cert.pem"),
 		key:    filepath.Join(dir, "key.pem"),
-		upload: filepath.Join(dir, "upload"),
+		both:   filepath.Join(dir, "both.pem"),
+
+		variedURLs:     filepath.Join(dir, "varied.urls"),
+		variedRequests: filepath.Join(dir, "varied.requests"),
+		h2loadLog:      filepath.Join(dir, "h2load.log"),
+		openssl:        filepath.Join(dir, "openssl.cnf"),
 	}
 	if err := errors.Join(os.Chmod(dir, 0o755), g.writeFiles(), g.writeCertificate()); err != nil {
 		g.remove()
@@ -63,24 +95,45 @@ func (g *ground) remove() {
 	}
 }
 
-// writeFiles makes the documents, readable for servers that give up root.
+// body names the file of size octets that is posted.
+func (g *ground) body(size int) string { return filepath.Join(g.dir, "body-"+strconv.Itoa(size)) }
+
+// lua names a script for wrk.
+func (g *ground) lua(name string) string { return filepath.Join(g.dir, "wrk", name+".lua") }
+
+// writeFiles makes the documents, readable for servers that give up root, and
+// what the tools need.
 func (g *ground) writeFiles() error {
-	if err := os.MkdirAll(filepath.Join(g.docs, "bench"), 0o755); err != nil {
-		return err
-	}
-	for name, body := range map[string][]byte{
-		"hello": []byte("Hello, world!"),
-		"1k":    filler(kilo),
-		"64k":   filler(64 * kilo),
-		"10m":   filler(10 * mega),
+	hello := []byte("Hello, world!")
+	files := map[string][]byte{
+		filepath.Join(g.docs, "bench/hello"): hello,
+		filepath.Join(g.docs, "bench/1k"):    filler(kilo),
+		filepath.Join(g.docs, "bench/64k"):   filler(64 * kilo),
+		filepath.Join(g.docs, "bench/10m"):   filler(10 * mega),
 		// What nghttpd answers an upload with.
-		"upload": nil,
-	} {
-		if err := os.WriteFile(filepath.Join(g.docs, "bench", name), body, 0o644); err != nil {
+		filepath.Join(g.docs, "bench/upload"): nil,
+
+		g.variedURLs:     variedURLs(),
+		g.variedRequests: variedRequests(),
+		g.openssl:        []byte(opensslConf),
+	}
+	for _, name := range variedNames() {
+		files[filepath.Join(g.docs, variedPrefix, name)] = hello
+	}
+	for _, w := range workloads {
+		if w.upload {
+			files[g.body(w.size)] = filler(w.size)
+		}
+	}
+	for name, body := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, body, 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(g.upload, filler(64*kilo), 0o644)
+	return os.CopyFS(g.dir, luaScripts)
 }
 
 // filler returns n octets that do not repeat soon.
@@ -118,8 +171,11 @@ func (g *ground) writeCertificate() error {
 	if err != nil {
 		return err
 	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	return errors.Join(
-		os.WriteFile(g.cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644),
-		os.WriteFile(g.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+		os.WriteFile(g.cert, certPEM, 0o644),
+		os.WriteFile(g.key, keyPEM, 0o600),
+		os.WriteFile(g.both, slices.Concat(certPEM, keyPEM), 0o600),
 	)
 }

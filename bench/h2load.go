@@ -1,30 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os/exec"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 )
-
-// A loadResult is what h2load reports of a run.
-type loadResult struct {
-	Elapsed   time.Duration
-	PerSecond float64 // requests
-	Total     int     // requests asked for
-	Succeeded int     // answered, with a status below 400
-	OK        int     // answered with 2xx
-	Data      int64   // octets of DATA payload received
-	TLS       string  // protocol and cipher; "" without TLS
-}
-
-// failed returns the number of requests that did not end in a 2xx.
-func (r loadResult) failed() int { return r.Total - min(r.Succeeded, r.OK) }
 
 var (
 	finishedLine = regexp.MustCompile(`(?m)^finished in ([0-9.]+)(us|ms|s|m|h), ([0-9.]+) req/s`)
@@ -58,26 +43,31 @@ func parseH2load(out string) (loadResult, error) {
 	return r, errors.Join(errs[:]...)
 }
 
-// runH2load runs h2load on core 1, for limit at most.
-//
-// It must be called from the main goroutine: see main.
-func runH2load(ctx context.Context, args []string, limit time.Duration) (loadResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	argv := pinned(loadCore, append([]string{"h2load"}, args...))
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.SysProcAttr = ownGroup()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	var stdout bytes.Buffer
-	stderr := &tail{}
-	cmd.Stdout = &stdout
-	cmd.Stderr = stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return loadResult{}, fmt.Errorf("h2load was ended: %w", context.Cause(ctx))
-	}
+// readH2loadLog returns the median and the 99th percentile of the times in a
+// file that h2load --log-file has written: start, status, microseconds.
+func readH2loadLog(name string) (p50, p99 time.Duration, err error) {
+	log, err := os.ReadFile(name)
 	if err != nil {
-		return loadResult{}, fmt.Errorf("h2load: %w: %s", err, stderr.b)
+		return 0, 0, err
 	}
-	return parseH2load(stdout.String())
+	var times []int
+	for line := range strings.Lines(string(log)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			return 0, 0, fmt.Errorf("%s: %q", name, line)
+		}
+		us, err := strconv.Atoi(fields[2])
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", name, err)
+		}
+		times = append(times, us)
+	}
+	if len(times) == 0 {
+		return 0, 0, fmt.Errorf("%s: no request", name)
+	}
+	slices.Sort(times)
+	at := func(part float64) time.Duration {
+		return time.Duration(times[int(part*float64(len(times)-1))]) * time.Microsecond
+	}
+	return at(0.5), at(0.99), nil
 }

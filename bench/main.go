@@ -1,16 +1,17 @@
-// Command bench measures h2loop beside other HTTP/2 servers.
+// Command bench measures h2loop beside other servers of HTTP/2 and HTTP/1.1.
 //
-// It runs one server at a time on core 0 and h2load on core 1, over loopback,
-// and reports medians of rounds in which the servers take turns: throughput,
+// It runs one server at a time on core 0 and h2load or wrk on core 1, over
+// loopback, and reports medians of rounds in which the servers take turns: throughput,
 // CPU time of the server, failures, and peak memory. Servers that are not
 // installed are skipped.
 //
 //	go run ./bench
-//	go run ./bench -servers h2loop,nghttpd -workloads 'hello-*' -rounds 3
+//	go run ./bench -servers h2loop,nghttpd -workloads '^hello-h1' -rounds 3
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,7 +42,8 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	serverNames := flags.String("servers", "*", "servers to measure: names or patterns, separated by commas")
-	workloadNames := flags.String("workloads", "*", "workloads to run, likewise")
+	workloadNames := flags.String("workloads", "", "workloads to run: a regular expression that matches a part of their names (default all)")
+	list := flags.Bool("list", false, "list servers and workloads, and end")
 	rounds := flags.Int("rounds", 5, "rounds; each measures every server once a workload")
 	scale := flags.Float64("scale", 1, "factor on the number of requests of a run")
 	out := flags.String("out", "", "directory for the results (default bench/results)")
@@ -54,14 +57,21 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	loads, err := choose(workloads, func(w workload) string { return w.name }, *workloadNames)
+	loads, err := chooseWorkloads(*workloadNames)
 	if err != nil {
 		return err
 	}
-	for _, tool := range []string{"taskset", "h2load"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return err
+	if *list {
+		for _, s := range chosen {
+			fmt.Println("server  ", s.name)
 		}
+		for _, w := range loads {
+			fmt.Println("workload", w.name, "by", w.madeBy())
+		}
+		return nil
+	}
+	if _, err := exec.LookPath("taskset"); err != nil {
+		return err
 	}
 	if err := raiseFileLimit(); err != nil {
 		return err
@@ -72,6 +82,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer ground.remove()
+	if loads, err = withTools(ctx, ground, loads); err != nil {
+		return err
+	}
 	var found []*server
 	for _, s := range chosen {
 		if err := s.find(ctx, ground); err != nil {
@@ -87,7 +100,7 @@ func run(ctx context.Context, args []string) error {
 	if *out == "" {
 		*out = filepath.Join(ground.module, "bench", "results")
 	}
-	report := newReport(ctx, ground, found, *rounds, *scale)
+	report := newReport(ctx, ground, found, loads, *rounds, *scale)
 	r := runner{ground: ground, scale: *scale, report: report}
 	if err := r.all(ctx, found, loads, *rounds); err != nil {
 		return err
@@ -96,11 +109,56 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s\nwritten: %s.json, %s.md\n", report.markdown(), base, base)
+	fmt.Printf("\n%s\nwritten: %s.{json,md,cpu.svg,rate.svg}\n", report.markdown(), base)
 	if lost, failed := report.lost(), report.failed(); lost > 0 || failed > 0 {
 		return fmt.Errorf("%d runs without a figure, %d requests failed", lost, failed)
 	}
 	return nil
+}
+
+// chooseWorkloads returns the workloads whose names match an expression.
+func chooseWorkloads(expr string) ([]workload, error) {
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []workload
+	for _, w := range workloads {
+		if re.MatchString(w.name) {
+			chosen = append(chosen, w)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no workload matches %q: -list tells their names", expr)
+	}
+	return chosen, nil
+}
+
+// withTools returns those of loads whose tool is here, and tells of the others.
+func withTools(ctx context.Context, g *ground, loads []workload) ([]workload, error) {
+	var kept []workload
+	built := false
+	for _, w := range loads {
+		if w.tool == toolWrk2 && w.missing() != nil {
+			fmt.Printf("%s: by h2load: %v\n", w.name, w.missing())
+			w.tool = toolH2load // which has a constant rate, too
+		}
+		if err := w.missing(); err != nil {
+			fmt.Printf("%s: skipped: %v\n", w.name, err)
+			continue
+		}
+		if w.tool == toolClient && !built {
+			if err := buildClient(ctx, g); err != nil {
+				return nil, err
+			}
+			built = true
+		}
+		kept = append(kept, w)
+	}
+	if len(kept) == 0 {
+		return nil, errors.New("no tool for any of the workloads is here")
+	}
+	return kept, nil
 }
 
 // choose returns the items whose name matches one of the patterns in list.
@@ -132,7 +190,7 @@ func choose[T any](items []T, name func(T) string, list string) ([]T, error) {
 	return chosen, nil
 }
 
-// raiseFileLimit lets the children have 1000 connections and more. Setting
+// raiseFileLimit lets the children have 10 000 connections and more. Setting
 // the limit ourselves keeps Go from restoring the old one in children.
 func raiseFileLimit() error {
 	var limit syscall.Rlimit
@@ -143,5 +201,5 @@ func raiseFileLimit() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
-// bound is the time that anything but a run of h2load may take.
+// bound is the time that anything but a run of load may take.
 const bound = 2 * time.Minute

@@ -89,15 +89,21 @@ func processTree(root int) ([]procStat, error) {
 	return found, nil
 }
 
-// parsePeakRSS returns VmHWM, in octets, of the contents of /proc/PID/status.
-func parsePeakRSS(status string) (int64, error) {
+// What /proc/PID/status tells of resident memory.
+const (
+	current = "VmRSS:"
+	peak    = "VmHWM:"
+)
+
+// parseRSS returns a line, in octets, of the contents of /proc/PID/status.
+func parseRSS(status, which string) (int64, error) {
 	for line := range strings.Lines(status) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if value, ok := strings.CutPrefix(line, which); ok {
 			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmHWM")
+	return 0, fmt.Errorf("no %s", which)
 }
 
 // A process is a server that this program started.
@@ -152,9 +158,8 @@ func (p *process) cpu() (time.Duration, error) {
 	return sum, err
 }
 
-// peakRSS returns the peak resident memory of the process and its
-// descendants, added up.
-func (p *process) peakRSS() (int64, error) {
+// rss returns the resident memory of the process and its descendants, added up.
+func (p *process) rss(which string) (int64, error) {
 	procs, err := processTree(p.cmd.Process.Pid)
 	if err != nil {
 		return 0, err
@@ -165,7 +170,7 @@ func (p *process) peakRSS() (int64, error) {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		n, err := parsePeakRSS(string(status))
+		n, err := parseRSS(string(status), which)
 		if err != nil {
 			return 0, err
 		}

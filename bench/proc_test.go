@@ -45,12 +45,15 @@ func TestTree(t *testing.T) {
 	}
 }
 
-func TestParsePeakRSS(t *testing.T) {
+func TestParseRSS(t *testing.T) {
 	const status = "Name:\tnghttpd\nVmPeak:\t   20000 kB\nVmHWM:\t    7424 kB\nVmRSS:\t    7000 kB\n"
-	if n, err := parsePeakRSS(status); err != nil || n != 7424<<10 {
-		t.Errorf("parsePeakRSS = %d, %v; want %d", n, err, 7424<<10)
+	if n, err := parseRSS(status, peak); err != nil || n != 7424<<10 {
+		t.Errorf("peak: %d, %v; want %d", n, err, 7424<<10)
 	}
-	if _, err := parsePeakRSS("Name:\tkthreadd\n"); err == nil {
+	if n, err := parseRSS(status, current); err != nil || n != 7000<<10 {
+		t.Errorf("current: %d, %v; want %d", n, err, 7000<<10)
+	}
+	if _, err := parseRSS("Name:\tkthreadd\n", peak); err == nil {
 		t.Error("no error without VmHWM")
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,25 +18,36 @@ import (
 // A measurement is one run of one workload on one server.
 type measurement struct {
 	Requests int     `json:"requests"`
-	Failed   int     `json:"failed"`       // requests without a 2xx
-	Rate     float64 `json:"rate"`         // requests, or MB, per second
-	CPU      float64 `json:"cpu_us"`       // microseconds per request, or per MB
-	Busy     float64 `json:"busy"`         // part of the core that the server used
-	Seconds  float64 `json:"seconds"`      // of wall time
-	PeakRSS  int64   `json:"peak_rss"`     // octets
-	TLS      string  `json:"tls,omitzero"` // protocol and cipher
+	Failed   int     `json:"failed"`          // requests without a 2xx
+	Rate     float64 `json:"rate"`            // requests, or MB, per second
+	CPU      float64 `json:"cpu_us"`          // microseconds per request, or per MB
+	P50      float64 `json:"p50_us,omitzero"` // of a request, where the tool tells
+	P99      float64 `json:"p99_us,omitzero"`
+	Busy     float64 `json:"busy"`              // part of the core that the server used
+	Seconds  float64 `json:"seconds"`           // of wall time
+	PeakRSS  int64   `json:"peak_rss"`          // octets
+	IdleKiB  float64 `json:"idle_kib,omitzero"` // resident memory that a connection has added
+	TLS      string  `json:"tls,omitzero"`      // protocol and cipher
 }
 
 func newMeasurement(w workload, r loadResult, cpu time.Duration, rss int64) measurement {
-	units := 1.0 // a request
+	done, rate := float64(r.OK), r.PerSecond // in requests
 	if w.perMB() {
-		units = float64(w.size) / 1e6
+		done *= float64(w.size) / 1e6
+		rate *= float64(w.size) / 1e6
+		if w.isTimed() && !w.upload {
+			// What came of bodies that the end has cut off was work, too.
+			done = float64(r.Data) / 1e6
+			rate = done / r.Elapsed.Seconds()
+		}
 	}
 	return measurement{
 		Requests: r.Total,
 		Failed:   r.failed(),
-		Rate:     r.PerSecond * units,
-		CPU:      float64(cpu.Microseconds()) / (float64(r.OK) * units),
+		Rate:     rate,
+		CPU:      float64(cpu.Microseconds()) / done,
+		P50:      float64(r.P50.Nanoseconds()) / 1e3,
+		P99:      float64(r.P99.Nanoseconds()) / 1e3,
 		Busy:     cpu.Seconds() / r.Elapsed.Seconds(),
 		Seconds:  r.Elapsed.Seconds(),
 		PeakRSS:  rss,
@@ -42,11 +55,23 @@ func newMeasurement(w workload, r loadResult, cpu time.Duration, rss int64) meas
 	}
 }
 
+// shortUnit is a unit as the tables have it.
+func shortUnit(unit string) string {
+	switch unit {
+	case "request":
+		return "req"
+	case "connection":
+		return "conn"
+	default:
+		return unit
+	}
+}
+
 // line tells of a measurement while the benchmark runs.
 func (m measurement) line(w workload) string {
-	unit := "req"
-	if w.perMB() {
-		unit = "MB"
+	unit := shortUnit(w.unit())
+	if w.isIdle() {
+		return fmt.Sprintf("%10.1f KiB/%s  %8.2f us/%s  %d failed", m.IdleKiB, unit, m.CPU, unit, m.Failed)
 	}
 	return fmt.Sprintf("%10.1f %s/s  %8.2f us/%s  %3.0f %% busy  %5.1f s  %d failed", m.Rate, unit, m.CPU, unit, 100*m.Busy, m.Seconds, m.Failed)
 }
@@ -55,7 +80,8 @@ func (m measurement) line(w workload) string {
 type result struct {
 	Workload string        `json:"workload"`
 	Server   string        `json:"server"`
-	Unit     string        `json:"unit"` // of Rate and CPU: "request" or "MB", 10^6 octets of body
+	Tool     string        `json:"tool"` // that made the load
+	Unit     string        `json:"unit"` // of Rate and CPU: "request", "connection" or "MB", 10^6 octets of body
 	Median   measurement   `json:"median"`
 	Spread   float64       `json:"spread"` // (largest - smallest) / median of CPU
 	Rounds   []measurement `json:"rounds"`
@@ -67,29 +93,44 @@ type report struct {
 	Date    time.Time         `json:"date"`
 	Machine map[string]string `json:"machine"`
 	Servers map[string]string `json:"servers"` // versions
-	Load    string            `json:"load"`    // h2load's version
+	Tools   map[string]string `json:"tools"`   // versions
 	Rounds  int               `json:"rounds"`
 	Scale   float64           `json:"scale"`
 	Results []*result         `json:"results"`
 }
 
-func newReport(ctx context.Context, g *ground, servers []*server, rounds int, scale float64) *report {
+func newReport(ctx context.Context, g *ground, servers []*server, loads []workload, rounds int, scale float64) *report {
 	r := &report{
 		Date:    time.Now().UTC().Truncate(time.Second),
-		Machine: machine(ctx),
+		Machine: machine(ctx, g.module),
 		Servers: map[string]string{},
-		Load:    firstLine(ctx, "h2load", "--version"),
+		Tools:   map[string]string{},
 		Rounds:  rounds,
 		Scale:   scale,
 	}
 	for _, s := range servers {
 		r.Servers[s.name] = s.describe(ctx, g)
 	}
+	for _, w := range loads {
+		name := string(w.madeBy())
+		if _, ok := r.Tools[name]; ok {
+			continue
+		}
+		switch w.madeBy() {
+		case toolH2load:
+			r.Tools[name] = firstLine(ctx, name, "--version")
+		case toolClient:
+			r.Tools[name] = "bench/client, " + runtime.Version()
+		default:
+			version, _, _ := strings.Cut(firstLine(ctx, name, "-v"), " Copyright")
+			r.Tools[name] = version
+		}
+	}
 	return r
 }
 
 // machine tells what the figures were measured on.
-func machine(ctx context.Context) map[string]string {
+func machine(ctx context.Context, module string) map[string]string {
 	cpu := "unknown"
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
@@ -102,6 +143,7 @@ func machine(ctx context.Context) map[string]string {
 	return map[string]string{
 		"cpu":          cpu,
 		"cores":        fmt.Sprint(runtime.NumCPU()),
+		"commit":       firstLine(ctx, "git", "-C", module, "describe", "--always", "--dirty", "--abbrev=12"),
 		"kernel":       firstLine(ctx, "uname", "-sr"),
 		"load average": strings.TrimSpace(string(load)),
 	}
@@ -112,11 +154,7 @@ func (r *report) add(s *server, w workload, m measurement, err error) {
 	i := slices.IndexFunc(r.Results, func(e *result) bool { return e.Workload == w.name && e.Server == s.name })
 	if i < 0 {
 		i = len(r.Results)
-		unit := "request"
-		if w.perMB() {
-			unit = "MB"
-		}
-		r.Results = append(r.Results, &result{Workload: w.name, Server: s.name, Unit: unit})
+		r.Results = append(r.Results, &result{Workload: w.name, Server: s.name, Tool: string(w.madeBy()), Unit: w.unit()})
 	}
 	e := r.Results[i]
 	if err != nil {
@@ -141,6 +179,9 @@ func (e *result) summarize() {
 		Requests: e.Rounds[0].Requests,
 		Rate:     median(column(func(m measurement) float64 { return m.Rate })),
 		CPU:      median(cpu),
+		P50:      median(column(func(m measurement) float64 { return m.P50 })),
+		P99:      median(column(func(m measurement) float64 { return m.P99 })),
+		IdleKiB:  median(column(func(m measurement) float64 { return m.IdleKiB })),
 		Busy:     median(column(func(m measurement) float64 { return m.Busy })),
 		Seconds:  median(column(func(m measurement) float64 { return m.Seconds })),
 		PeakRSS:  int64(median(column(func(m measurement) float64 { return float64(m.PeakRSS) }))),
@@ -161,20 +202,24 @@ func median(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// bestPeer returns the highest rate and the lowest CPU among the servers
-// other than h2loop, which need not be the same one's; 0 where there is none.
-func (r *report) bestPeer(workload string) (rate, cpu float64) {
+// best returns the best value among the servers other than h2loop: the highest,
+// or the lowest if lower is better; 0 where there is none.
+func (r *report) best(workload string, lower bool, get func(measurement) float64) float64 {
+	best := 0.0
 	for _, e := range r.Results {
 		if e.Workload != workload || e.Server == subject || len(e.Rounds) == 0 {
 			continue
 		}
-		rate = max(rate, e.Median.Rate)
-		if cpu == 0 || e.Median.CPU < cpu {
-			cpu = e.Median.CPU
+		if v := get(e.Median); best == 0 || (v < best) == lower {
+			best = v
 		}
 	}
-	return rate, cpu
+	return best
 }
+
+func rateOf(m measurement) float64 { return m.Rate }
+func cpuOf(m measurement) float64  { return m.CPU }
+func idleOf(m measurement) float64 { return m.IdleKiB }
 
 // lost counts the runs that did not come to a figure.
 func (r *report) lost() int {
@@ -194,31 +239,48 @@ func (r *report) failed() int {
 	return n
 }
 
-// markdown returns the report as a page with one table.
+// markdown returns the report as a page of tables.
 func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n", r.Date.Format(time.RFC3339))
-	fmt.Fprintf(&b, "%s, %s cores, %s, load average %s. Server on core %d, %s on core %d. Medians of %d rounds, scale %g.\n\n",
-		r.Machine["cpu"], r.Machine["cores"], r.Machine["kernel"], r.Machine["load average"], serverCore, r.Load, loadCore, r.Rounds, r.Scale)
+	fmt.Fprintf(&b, "%s, %s cores, %s, load average %s. Server on core %d, load on core %d. Medians of %d rounds, scale %g.\n\n",
+		r.Machine["cpu"], r.Machine["cores"], r.Machine["kernel"], r.Machine["load average"], serverCore, loadCore, r.Rounds, r.Scale)
+	if commit := r.Machine["commit"]; commit != "" {
+		fmt.Fprintf(&b, "Made at %s.\n\n", commit)
+	}
 	for _, s := range servers {
 		if v, ok := r.Servers[s.name]; ok {
 			fmt.Fprintf(&b, "- %s: %s\n", s.name, v)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Tools)) {
+		fmt.Fprintf(&b, "- load by %s: %s\n", name, r.Tools[name])
+	}
 	b.WriteString("\nMB is 10^6 octets of body. A ratio is to the best peer for that column: a rate above 1 and a CPU below 1 are better.\n\n")
-	b.WriteString("| workload | server | rate | ratio | CPU | ratio | spread | busy | failed | peak RSS, MiB | TLS |\n")
-	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
+	b.WriteString("| workload | server | rate | ratio | CPU | ratio | spread | busy | p50, us | p99, us | failed | peak RSS, MiB | TLS |\n")
+	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
+	idle := false
 	for _, e := range r.Results {
 		if len(e.Rounds) == 0 {
 			fmt.Fprintf(&b, "| %s | %s | none |\n", e.Workload, e.Server)
 			continue
 		}
-		m := e.Median
-		unit := map[string]string{"request": "req", "MB": "MB"}[e.Unit]
-		rate, cpu := r.bestPeer(e.Workload)
-		fmt.Fprintf(&b, "| %s | %s | %.0f %s/s | %s | %.2f us/%s | %s | %.0f %% | %.0f %% | %d | %.1f | %s |\n",
-			e.Workload, e.Server, m.Rate, unit, ratio(m.Rate, rate), m.CPU, unit, ratio(m.CPU, cpu),
-			100*e.Spread, 100*m.Busy, m.Failed, float64(m.PeakRSS)/mega, m.TLS)
+		m, unit := e.Median, shortUnit(e.Unit)
+		idle = idle || m.IdleKiB != 0
+		fmt.Fprintf(&b, "| %s | %s | %.0f %s/s | %s | %.2f us/%s | %s | %.0f %% | %.0f %% | %s | %s | %d | %.1f | %s |\n",
+			e.Workload, e.Server, m.Rate, unit, ratio(m.Rate, r.best(e.Workload, false, rateOf)),
+			m.CPU, unit, ratio(m.CPU, r.best(e.Workload, true, cpuOf)),
+			100*e.Spread, 100*m.Busy, micros(m.P50), micros(m.P99), m.Failed, float64(m.PeakRSS)/mega, m.TLS)
+	}
+	if idle {
+		b.WriteString("\nResident memory that an idle connection has added:\n\n")
+		b.WriteString("| workload | server | KiB | ratio |\n| --- | --- | ---: | ---: |\n")
+		for _, e := range r.Results {
+			if e.Median.IdleKiB != 0 {
+				fmt.Fprintf(&b, "| %s | %s | %.1f | %s |\n", e.Workload, e.Server, e.Median.IdleKiB,
+					ratio(e.Median.IdleKiB, r.best(e.Workload, true, idleOf)))
+			}
+		}
 	}
 	if r.lost() > 0 {
 		b.WriteString("\nRuns without a figure:\n\n")
@@ -231,6 +293,14 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
+// micros is a time as the table has it: nothing where the tool does not tell.
+func micros(us float64) string {
+	if us == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", us)
+}
+
 func ratio(value, best float64) string {
 	if best == 0 {
 		return ""
@@ -238,8 +308,8 @@ func ratio(value, best float64) string {
 	return fmt.Sprintf("%.2f", value/best)
 }
 
-// write puts the report into dir as JSON and as markdown, and returns the
-// files' common name.
+// write puts the report into dir as JSON, as markdown and as plots, and returns
+// the files' common name.
 func (r *report) write(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -249,8 +319,10 @@ func (r *report) write(dir string) (string, error) {
 		return "", err
 	}
 	base := filepath.Join(dir, r.Date.Format("20060102-150405"))
-	if err := os.WriteFile(base+".json", append(data, '\n'), 0o644); err != nil {
-		return "", err
-	}
-	return base, os.WriteFile(base+".md", []byte(r.markdown()), 0o644)
+	return base, errors.Join(
+		os.WriteFile(base+".json", append(data, '\n'), 0o644),
+		os.WriteFile(base+".md", []byte(r.markdown()), 0o644),
+		os.WriteFile(base+".cpu.svg", r.cpuPlot().svg(), 0o644),
+		os.WriteFile(base+".rate.svg", r.ratePlot().svg(), 0o644),
+	)
 }

@@ -51,9 +51,9 @@ func TestReport(t *testing.T) {
 	r.add(&server{name: "dead"}, w, measurement{}, errors.New("ended at once\nand more"))
 	page := r.markdown()
 	for _, line := range []string{
-		"| hello | h2loop | 400 req/s | 4.00 | 2.00 us/req | 0.50 | 100 % | 0 % | 0 | 0.0 |  |",
-		"| hello | slow | 100 req/s | 1.00 | 8.00 us/req | 2.00 | 0 % | 0 % | 3 | 0.0 |  |",
-		"| hello | cheap | 50 req/s | 0.50 | 4.00 us/req | 1.00 | 0 % | 0 % | 0 | 0.0 |  |",
+		"| hello | h2loop | 400 req/s | 4.00 | 2.00 us/req | 0.50 | 100 % | 0 % |  |  | 0 | 0.0 |  |",
+		"| hello | slow | 100 req/s | 1.00 | 8.00 us/req | 2.00 | 0 % | 0 % |  |  | 3 | 0.0 |  |",
+		"| hello | cheap | 50 req/s | 0.50 | 4.00 us/req | 1.00 | 0 % | 0 % |  |  | 0 | 0.0 |  |",
 		"| hello | dead | none |",
 		"- hello, dead: ended at once and more",
 	} {

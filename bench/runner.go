@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -19,8 +20,13 @@ const (
 	// targetCPU is the server's CPU time in one run at scale 1: enough for
 	// the kernel's clock tick of 10 ms to be 0.5 % of it.
 	targetCPU = 2 * time.Second
-	// maxWall bounds runs in which h2load or the network is the slower one.
+	// timedRun is how long a run at scale 1 takes if its tool counts seconds.
+	timedRun = 4 * time.Second
+	// maxWall bounds runs in which the load or the network is the slower one.
 	maxWall = 15 * time.Second
+	// maxConnections keeps a run from taking all ports, whose connections the
+	// kernel remembers for a while.
+	maxConnections = 20_000
 	// runLimit is when a run at scale 1 counts as stuck.
 	runLimit = 90 * time.Second
 )
@@ -42,6 +48,12 @@ func (r *runner) all(ctx context.Context, servers []*server, loads []workload, r
 				slices.Reverse(order) // so that nobody always follows the same one
 			}
 			for _, s := range order {
+				if why := s.cannot(w); why != "" {
+					if round == 0 {
+						fmt.Printf("%-24s %-8s skipped: %s\n", w.name, s.name, why)
+					}
+					continue
+				}
 				m, err := r.measure(ctx, s, w, n[s])
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
@@ -59,10 +71,18 @@ func (r *runner) all(ctx context.Context, servers []*server, loads []workload, r
 	return nil
 }
 
+// cannot returns why w cannot be measured on s, or "".
+func (s *server) cannot(w workload) string {
+	if s.lacks == nil {
+		return ""
+	}
+	return s.lacks(w)
+}
+
 // measure starts a server, sees it serve w, loads it with n requests and ends
 // it. With n of 0 it finds out how many requests cost targetCPU.
 func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (measurement, error) {
-	p, port, err := startServer(ctx, r.ground, s, w.tls)
+	p, port, err := startServer(ctx, r.ground, s, w)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -70,10 +90,17 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	if err := check(ctx, r.ground, w, port); err != nil {
 		return measurement{}, err
 	}
-	if n == 0 {
+	if w.isIdle() {
+		return r.measureIdle(ctx, p, w, port, w.clients)
+	}
+	switch {
+	case w.isTimed():
+		n = max(1, int(math.Round(r.scale*timedRun.Seconds())))
+		_, _, err = r.load(ctx, p, w, port, 1) // warm it up
+	case n == 0:
 		n, err = r.calibrate(ctx, p, w, port)
-	} else {
-		_, _, err = r.load(ctx, p, w, port, w.batch(n/20)) // warm it up
+	default:
+		_, _, err = r.load(ctx, p, w, port, w.batch(n/20)) // likewise
 	}
 	if err != nil {
 		return measurement{}, err
@@ -82,10 +109,10 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	if err != nil {
 		return measurement{}, err
 	}
-	if want := int64(result.OK) * int64(w.size); !w.upload && result.Data < want {
+	if want := int64(result.OK) * int64(w.size); !w.upload && float64(result.Data) < 0.99*float64(want) { // wrk rounds
 		return measurement{}, fmt.Errorf("%d octets of body received, not %d", result.Data, want)
 	}
-	rss, err := p.peakRSS()
+	rss, err := p.rss(peak)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -95,14 +122,15 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	return newMeasurement(w, result, cpu, rss), nil
 }
 
-// load runs h2load once and returns the server's CPU time beside its report.
+// load makes the load once and returns the server's CPU time beside the tool's
+// report.
 func (r *runner) load(ctx context.Context, p *process, w workload, port, n int) (loadResult, time.Duration, error) {
 	before, err := p.cpu()
 	if err != nil {
 		return loadResult{}, 0, err
 	}
 	limit := time.Duration(max(1, r.scale) * float64(runLimit))
-	result, err := runH2load(ctx, w.args(r.ground, port, n), limit)
+	result, err := runTool(ctx, r.ground, w, port, n, limit)
 	if err != nil {
 		return loadResult{}, 0, err
 	}
@@ -128,7 +156,11 @@ func (r *runner) calibrate(ctx context.Context, p *process, w workload, port int
 		if cpu > 0 {
 			factor = min(factor, float64(targetCPU)/float64(cpu))
 		}
-		return w.batch(int(r.scale * factor * float64(n))), nil
+		n = w.batch(int(r.scale * factor * float64(n)))
+		if w.madeBy() == toolClient {
+			n = min(n, maxConnections)
+		}
+		return n, nil
 	}
 }
 
@@ -139,13 +171,13 @@ func (w workload) batch(n int) int {
 	return max(1, (n+whole-1)/whole) * whole
 }
 
-// startServer starts s on core 0 and waits until it accepts connections.
-func startServer(ctx context.Context, g *ground, s *server, tls bool) (*process, int, error) {
+// startServer starts s for w on core 0 and waits until it accepts connections.
+func startServer(ctx context.Context, g *ground, s *server, w workload) (*process, int, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, 0, err
 	}
-	argv, err := s.command(g, tls, port)
+	argv, err := s.command(g, w.endpoint(port))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -57,13 +57,15 @@ func newServer(addr string, h http.Handler) *http.Server {
 
 func routes(docs string) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
-	for _, name := range []string{"hello", "1k", "64k", "10m"} {
+	for pattern, name := range map[string]string{
+		"hello": "hello", "varied/{name}": "hello", "1k": "1k", "64k": "64k", "10m": "10m",
+	} {
 		body, err := os.ReadFile(filepath.Join(docs, "bench", name))
 		if err != nil {
 			return nil, err
 		}
 		length := strconv.Itoa(len(body))
-		mux.HandleFunc("GET /bench/"+name, func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET /bench/"+pattern, func(w http.ResponseWriter, _ *http.Request) {
 			h := w.Header()
 			h.Set("Content-Type", "application/octet-stream")
 			h.Set("Content-Length", length)
