@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +31,121 @@ func TestChoose(t *testing.T) {
 	for _, list := range []string{"", "hello-h2c,nothing", "[", "*,hello"} {
 		if got, err := choose(all, name, list); err == nil {
 			t.Errorf("choose(%q) = %v, want an error", list, got)
+		}
+	}
+}
+
+func TestChooseWorkloads(t *testing.T) {
+	for expr, want := range map[string]int{"": len(workloads), "^hello-h1-c100$": 1, "^10m-tls": 2} {
+		if got, err := chooseWorkloads(expr); err != nil || len(got) != want {
+			t.Errorf("%q: %d workloads, %v; want %d", expr, len(got), err, want)
+		}
+	}
+	for _, expr := range []string{"(", "no such load"} {
+		if got, err := chooseWorkloads(expr); err == nil {
+			t.Errorf("chooseWorkloads(%q) = %v, want an error", expr, got)
+		}
+	}
+}
+
+// TestWorkloads sees that each has a name of its own and a complete command line.
+func TestWorkloads(t *testing.T) {
+	g := &ground{dir: "/ground", variedURLs: "/ground/urls", variedRequests: "/ground/requests", h2loadLog: "/ground/log"}
+	names := map[string]bool{}
+	for _, w := range workloads {
+		if names[w.name] {
+			t.Errorf("%s is there twice", w.name)
+		}
+		names[w.name] = true
+		args := strings.Join(w.args(g, 8443, 7), " ")
+		if !strings.Contains(args, w.origin(8443)) || !strings.Contains(args, "7") || slices.Contains(w.args(g, 8443, 7), "") {
+			t.Errorf("%s: %s", w.name, args)
+		}
+	}
+	for name, want := range map[string]string{
+		"hello-h2c-c1-m100":     "-t1 -c 1 -m 100 -w 30 -W 30 -n 7 http://127.0.0.1:8443/bench/hello",
+		"hello-h1-tls-c100-p16": "-t1 -c 100 -d 7s --timeout 10s --latency -s /ground/wrk/pipeline.lua https://127.0.0.1:8443/bench/hello -- 16",
+		"post-1k-h1-c100":       "-t1 -c 100 -d 7s --timeout 10s --latency -s /ground/wrk/post.lua http://127.0.0.1:8443/bench/upload -- /ground/body-1024",
+		"varied-h1-c100":        "-t1 -c 100 -d 7s --timeout 10s --latency -s /ground/wrk/varied.lua http://127.0.0.1:8443/bench/varied/articles-000 -- /ground/requests",
+		"rate-10k-h1-c100":      "-t1 -c 100 -d 7s --timeout 10s --latency -R 10000 http://127.0.0.1:8443/bench/hello",
+		"connect-tls-resumed":   "-mode resumed -n 7 -c 16 https://127.0.0.1:8443/bench/hello",
+	} {
+		loads, err := chooseWorkloads("^" + name + "$")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if got := strings.Join(loads[0].args(g, 8443, 7), " "); got != want {
+			t.Errorf("%s:\n%s, want\n%s", name, got, want)
+		}
+	}
+}
+
+// TestVaried sees requests that differ, and that the tools get the same ones.
+func TestVaried(t *testing.T) {
+	targets := variedTargets()
+	if n := len(slices.Compact(slices.Sorted(slices.Values(targets)))); n != variedCount {
+		t.Errorf("%d targets differ, want %d", n, variedCount)
+	}
+	if !slices.Contains(targets, variedPath) {
+		t.Errorf("%s is none of them", variedPath)
+	}
+	requests := bufio.NewReader(bytes.NewReader(variedRequests()))
+	for i, target := range targets {
+		req, err := http.ReadRequest(requests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if req.RequestURI != target || req.Host == "" || len(req.Header) != len(variedFields[i%len(variedFields)]) {
+			t.Errorf("%d: %s with %d fields", i, req.RequestURI, len(req.Header))
+		}
+	}
+	if n := requests.Buffered(); n != 0 {
+		t.Errorf("%d octets follow", n)
+	}
+}
+
+// TestPeerConfigs sees each configuration say where to listen, whatever for.
+func TestPeerConfigs(t *testing.T) {
+	g := &ground{dir: "/ground", docs: "/ground/docs", cert: "/ground/cert", key: "/ground/key", both: "/ground/both"}
+	files, err := peerConfigs.ReadDir("peers")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d configurations, %v", len(files), err)
+	}
+	for _, file := range files {
+		for _, e := range []endpoint{{Port: 8443, TLS: true}, {Port: 8443}, {Port: 8443, H2C: true}} {
+			text, err := g.render(file.Name(), e)
+			if err != nil {
+				t.Errorf("%s: %v", file.Name(), err)
+				continue
+			}
+			if !bytes.Contains(text, []byte("8443")) || bytes.Contains(text, []byte("{{")) ||
+				e.TLS != (bytes.Contains(text, []byte(g.cert)) || bytes.Contains(text, []byte(g.both))) {
+				t.Errorf("%s for %+v:\n%s", file.Name(), e, text)
+			}
+		}
+	}
+}
+
+// TestRun measures h2loop, as briefly as can be, with each tool that is here.
+func TestRun(t *testing.T) {
+	if _, err := exec.LookPath("taskset"); err != nil {
+		t.Skip(err)
+	}
+	if runtime.NumCPU() <= max(serverCore, loadCore) {
+		t.Skip("one core is for the server, another for the load")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	out := t.TempDir()
+	const loads = "^(hello-h2c-c1-m100|varied-h1-c100|connect-tls-resumed)$" // without their tools they are skipped
+	if err := run(t.Context(), []string{"-servers", subject, "-workloads", loads, "-rounds", "1", "-scale", "0.02", "-out", out}); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{".json", ".md", ".cpu.svg", ".rate.svg"} {
+		files, err := filepath.Glob(filepath.Join(out, "*"+end))
+		if err != nil || len(files) != 1 {
+			t.Errorf("%d files end in %s, %v", len(files), end, err)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (r *runner) measureIdle(ctx context.Context, p *process, w workload, port, 
 		if err != nil {
 			return m, err
 		}
-		m = newMeasurement(w, result, after-before, peakRSS)
+		m = newMeasurement(w, result, cost{server: after - before}, peakRSS)
 		m.IdleKiB = float64(fullRSS-emptyRSS) / kilo / float64(result.OK)
 		return m, nil
 	}

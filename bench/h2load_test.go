@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -53,6 +55,27 @@ func TestParseH2loadRefusesHalfAReport(t *testing.T) {
 	for _, out := range []string{"", "connect to host failed\n", badRun[:len(badRun)-10], badRun[:60]} {
 		if got, err := parseH2load(out); err == nil {
 			t.Errorf("parseH2load(%q) = %+v, want an error", out, got)
+		}
+	}
+}
+
+func TestReadH2loadLog(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	write := func(log string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("1795536606855354\t200\t405\n1795536606855742\t200\t132\n1795536606855736\t-1\t9157\n")
+	p50, p99, err := readH2loadLog(name)
+	if p50 != 405*time.Microsecond || p99 != 405*time.Microsecond || err != nil {
+		t.Errorf("%v, %v, %v; want 405us twice: of three, none is above 99 %%", p50, p99, err)
+	}
+	for _, log := range []string{"", "1\t200\n", "1\t200\tx\n"} {
+		write(log)
+		if _, _, err := readH2loadLog(name); err == nil {
+			t.Errorf("no error for %q", log)
 		}
 	}
 }

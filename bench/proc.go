@@ -89,6 +89,35 @@ func processTree(root int) ([]procStat, error) {
 	return found, nil
 }
 
+// machineCPU returns the time that all cores have worked, whoever for.
+func machineCPU() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseMachineCPU(string(stat))
+}
+
+// parseMachineCPU decodes the first line of /proc/stat (proc_stat(5)).
+func parseMachineCPU(stat string) (time.Duration, error) {
+	line, _, _ := strings.Cut(stat, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("no times of the CPU in %q", line)
+	}
+	var sum time.Duration
+	for i, field := range fields[1:9] { // user nice system idle iowait irq softirq steal
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		if i != 3 && i != 4 {
+			sum += time.Duration(ticks) * clockTick
+		}
+	}
+	return sum, nil
+}
+
 // What /proc/PID/status tells of resident memory.
 const (
 	current = "VmRSS:"

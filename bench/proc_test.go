@@ -57,3 +57,15 @@ func TestParseRSS(t *testing.T) {
 		t.Error("no error without VmHWM")
 	}
 }
+
+func TestParseMachineCPU(t *testing.T) {
+	const stat = "cpu  100 20 30 9999 8888 4 5 1 7 7\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+	if got, err := parseMachineCPU(stat); err != nil || got != 1600*time.Millisecond {
+		t.Errorf("%v, %v; want 1.6 s: all but idle and iowait, and guests only once", got, err)
+	}
+	for _, stat := range []string{"", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3", "cpu 1 2 x 4 5 6 7 8"} {
+		if got, err := parseMachineCPU(stat); err == nil {
+			t.Errorf("parseMachineCPU(%q) = %v, want an error", stat, got)
+		}
+	}
+}

@@ -24,13 +24,14 @@ type measurement struct {
 	P50      float64 `json:"p50_us,omitzero"` // of a request, where the tool tells
 	P99      float64 `json:"p99_us,omitzero"`
 	Busy     float64 `json:"busy"`              // part of the core that the server used
+	Others   float64 `json:"others"`            // cores that neither the server nor the tool used: should be near 0
 	Seconds  float64 `json:"seconds"`           // of wall time
 	PeakRSS  int64   `json:"peak_rss"`          // octets
 	IdleKiB  float64 `json:"idle_kib,omitzero"` // resident memory that a connection has added
 	TLS      string  `json:"tls,omitzero"`      // protocol and cipher
 }
 
-func newMeasurement(w workload, r loadResult, cpu time.Duration, rss int64) measurement {
+func newMeasurement(w workload, r loadResult, c cost, rss int64) measurement {
 	done, rate := float64(r.OK), r.PerSecond // in requests
 	if w.perMB() {
 		done *= float64(w.size) / 1e6
@@ -45,10 +46,11 @@ func newMeasurement(w workload, r loadResult, cpu time.Duration, rss int64) meas
 		Requests: r.Total,
 		Failed:   r.failed(),
 		Rate:     rate,
-		CPU:      float64(cpu.Microseconds()) / done,
+		CPU:      float64(c.server.Microseconds()) / done,
 		P50:      float64(r.P50.Nanoseconds()) / 1e3,
 		P99:      float64(r.P99.Nanoseconds()) / 1e3,
-		Busy:     cpu.Seconds() / r.Elapsed.Seconds(),
+		Busy:     c.server.Seconds() / r.Elapsed.Seconds(),
+		Others:   c.others.Seconds() / r.Elapsed.Seconds(),
 		Seconds:  r.Elapsed.Seconds(),
 		PeakRSS:  rss,
 		TLS:      r.TLS,
@@ -73,7 +75,8 @@ func (m measurement) line(w workload) string {
 	if w.isIdle() {
 		return fmt.Sprintf("%10.1f KiB/%s  %8.2f us/%s  %d failed", m.IdleKiB, unit, m.CPU, unit, m.Failed)
 	}
-	return fmt.Sprintf("%10.1f %s/s  %8.2f us/%s  %3.0f %% busy  %5.1f s  %d failed", m.Rate, unit, m.CPU, unit, 100*m.Busy, m.Seconds, m.Failed)
+	return fmt.Sprintf("%10.1f %s/s  %8.2f us/%s  %3.0f %% busy  %3.0f %% others  %5.1f s  %d failed",
+		m.Rate, unit, m.CPU, unit, 100*m.Busy, 100*m.Others, m.Seconds, m.Failed)
 }
 
 // A result is all measurements of one workload on one server.
@@ -183,6 +186,7 @@ func (e *result) summarize() {
 		P99:      median(column(func(m measurement) float64 { return m.P99 })),
 		IdleKiB:  median(column(func(m measurement) float64 { return m.IdleKiB })),
 		Busy:     median(column(func(m measurement) float64 { return m.Busy })),
+		Others:   median(column(func(m measurement) float64 { return m.Others })),
 		Seconds:  median(column(func(m measurement) float64 { return m.Seconds })),
 		PeakRSS:  int64(median(column(func(m measurement) float64 { return float64(m.PeakRSS) }))),
 		TLS:      e.Rounds[0].TLS,
@@ -256,9 +260,10 @@ func (r *report) markdown() string {
 	for _, name := range slices.Sorted(maps.Keys(r.Tools)) {
 		fmt.Fprintf(&b, "- load by %s: %s\n", name, r.Tools[name])
 	}
-	b.WriteString("\nMB is 10^6 octets of body. A ratio is to the best peer for that column: a rate above 1 and a CPU below 1 are better.\n\n")
-	b.WriteString("| workload | server | rate | ratio | CPU | ratio | spread | busy | p50, us | p99, us | failed | peak RSS, MiB | TLS |\n")
-	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
+	b.WriteString("\nMB is 10^6 octets of body. A ratio is to the best peer for that column: a rate above 1 and a CPU below 1 are better.\n" +
+		"Busy is the server's part of its core; others is what neither the server nor the load used of a core, and should be near 0 %.\n\n")
+	b.WriteString("| workload | server | rate | ratio | CPU | ratio | spread | busy | others | p50, us | p99, us | failed | peak RSS, MiB | TLS |\n")
+	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
 	idle := false
 	for _, e := range r.Results {
 		if len(e.Rounds) == 0 {
@@ -267,10 +272,10 @@ func (r *report) markdown() string {
 		}
 		m, unit := e.Median, shortUnit(e.Unit)
 		idle = idle || m.IdleKiB != 0
-		fmt.Fprintf(&b, "| %s | %s | %.0f %s/s | %s | %.2f us/%s | %s | %.0f %% | %.0f %% | %s | %s | %d | %.1f | %s |\n",
+		fmt.Fprintf(&b, "| %s | %s | %.0f %s/s | %s | %.2f us/%s | %s | %.0f %% | %.0f %% | %.0f %% | %s | %s | %d | %.1f | %s |\n",
 			e.Workload, e.Server, m.Rate, unit, ratio(m.Rate, r.best(e.Workload, false, rateOf)),
 			m.CPU, unit, ratio(m.CPU, r.best(e.Workload, true, cpuOf)),
-			100*e.Spread, 100*m.Busy, micros(m.P50), micros(m.P99), m.Failed, float64(m.PeakRSS)/mega, m.TLS)
+			100*e.Spread, 100*m.Busy, 100*m.Others, micros(m.P50), micros(m.P99), m.Failed, float64(m.PeakRSS)/mega, m.TLS)
 	}
 	if idle {
 		b.WriteString("\nResident memory that an idle connection has added:\n\n")

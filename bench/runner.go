@@ -105,7 +105,7 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	if err != nil {
 		return measurement{}, err
 	}
-	result, cpu, err := r.load(ctx, p, w, port, n)
+	result, c, err := r.load(ctx, p, w, port, n)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -116,26 +116,41 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	if err != nil {
 		return measurement{}, err
 	}
-	if result.OK == 0 || cpu == 0 {
-		return measurement{}, fmt.Errorf("%d requests answered in %v of CPU: nothing to divide", result.OK, cpu)
+	if result.OK == 0 || c.server == 0 {
+		return measurement{}, fmt.Errorf("%d requests answered in %v of CPU: nothing to divide", result.OK, c.server)
 	}
-	return newMeasurement(w, result, cpu, rss), nil
+	return newMeasurement(w, result, c, rss), nil
 }
 
-// load makes the load once and returns the server's CPU time beside the tool's
-// report.
-func (r *runner) load(ctx context.Context, p *process, w workload, port, n int) (loadResult, time.Duration, error) {
+// A cost is what a run took of the machine.
+type cost struct {
+	server time.Duration // CPU time
+	others time.Duration // of whoever is neither the server nor the tool
+}
+
+// load makes the load once and returns what it took beside the tool's report.
+func (r *runner) load(ctx context.Context, p *process, w workload, port, n int) (loadResult, cost, error) {
 	before, err := p.cpu()
 	if err != nil {
-		return loadResult{}, 0, err
+		return loadResult{}, cost{}, err
+	}
+	allBefore, err := machineCPU()
+	if err != nil {
+		return loadResult{}, cost{}, err
 	}
 	limit := time.Duration(max(1, r.scale) * float64(runLimit))
 	result, err := runTool(ctx, r.ground, w, port, n, limit)
 	if err != nil {
-		return loadResult{}, 0, err
+		return loadResult{}, cost{}, err
+	}
+	allAfter, err := machineCPU()
+	if err != nil {
+		return loadResult{}, cost{}, err
 	}
 	after, err := p.cpu()
-	return result, after - before, err
+	c := cost{server: after - before}
+	c.others = max(0, allAfter-allBefore-c.server-result.ToolCPU)
+	return result, c, err
 }
 
 // calibrate returns the number of requests that cost the server targetCPU.
@@ -144,10 +159,11 @@ func (r *runner) calibrate(ctx context.Context, p *process, w workload, port int
 	const enough = targetCPU / 8
 	for n := w.batch(1); ; n = w.batch(4 * n) {
 		began := time.Now()
-		_, cpu, err := r.load(ctx, p, w, port, n)
+		_, c, err := r.load(ctx, p, w, port, n)
 		if err != nil {
 			return 0, err
 		}
+		cpu := c.server
 		wall := time.Since(began)
 		if cpu < enough && wall < maxWall/4 {
 			continue

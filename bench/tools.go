@@ -21,6 +21,7 @@ type loadResult struct {
 	Data      int64   // octets of body received; with wrk, heads too
 	TLS       string  // protocol and cipher; "" without TLS
 	P50, P99  time.Duration
+	ToolCPU   time.Duration // what the tool itself has used
 }
 
 // failed returns the number of requests that did not end in a 2xx.
@@ -29,43 +30,39 @@ func (r loadResult) failed() int { return r.Total - min(r.Succeeded, r.OK) }
 // runTool makes the load of w once: n requests, or n seconds if it is timed.
 //
 // It must be called from the main goroutine: see main.
-func runTool(ctx context.Context, g *ground, w workload, port, n int, limit time.Duration) (loadResult, error) {
-	args := w.args(g, port, n)
+func runTool(ctx context.Context, g *ground, w workload, port, n int, limit time.Duration) (r loadResult, err error) {
+	name := string(w.madeBy())
+	if w.madeBy() == toolClient {
+		name = g.client()
+	}
+	if w.madeBy() == toolH2load && w.rate > 0 {
+		_ = os.Remove(g.h2loadLog) // h2load appends to it
+	}
+	out, cpu, err := output(ctx, g, name, w.args(g, port, n), limit)
+	if err != nil {
+		return r, err
+	}
 	switch w.madeBy() {
 	case toolWrk, toolWrk2:
-		out, err := output(ctx, g, string(w.madeBy()), args, limit)
-		if err != nil {
-			return loadResult{}, err
-		}
-		r, err := parseWrk(out)
+		r, err = parseWrk(out)
 		if w.tls {
 			r.TLS = "TLSv1.3 " + onlyCipher // what ground.openssl lets it offer
 		}
-		return r, err
 	case toolClient:
-		out, err := output(ctx, g, g.client(), args, limit)
-		if err != nil {
-			return loadResult{}, err
-		}
-		return parseClient(out)
+		r, err = parseClient(out)
 	default:
-		if w.rate > 0 {
-			_ = os.Remove(g.h2loadLog) // h2load appends to it
-		}
-		out, err := output(ctx, g, string(toolH2load), args, limit)
-		if err != nil {
-			return loadResult{}, err
-		}
-		r, err := parseH2load(out)
-		if w.rate > 0 && err == nil {
+		r, err = parseH2load(out)
+		if err == nil && w.rate > 0 {
 			r.P50, r.P99, err = readH2loadLog(g.h2loadLog)
 		}
-		return r, err
 	}
+	r.ToolCPU = cpu
+	return r, err
 }
 
-// output runs a tool on core 1, for limit at most, and returns what it prints.
-func output(ctx context.Context, g *ground, name string, args []string, limit time.Duration) (string, error) {
+// output runs a tool on core 1, for limit at most, and returns what it prints and
+// the CPU time that it takes.
+func output(ctx context.Context, g *ground, name string, args []string, limit time.Duration) (string, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	argv := pinned(loadCore, append([]string{name}, args...))
@@ -80,12 +77,12 @@ func output(ctx context.Context, g *ground, name string, args []string, limit ti
 	err := cmd.Run()
 	name = filepath.Base(name)
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("%s was ended: %w", name, context.Cause(ctx))
+		return "", 0, fmt.Errorf("%s was ended: %w", name, context.Cause(ctx))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", name, err, stderr.b)
+		return "", 0, fmt.Errorf("%s: %w: %s", name, err, stderr.b)
 	}
-	return stdout.String(), nil
+	return stdout.String(), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }
 
 // missing returns why the tool of w cannot run here.

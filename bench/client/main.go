@@ -271,7 +271,14 @@ func ask(conn net.Conn, request []byte) (octets int, err error) {
 // change of the table's size. Nothing is in the dynamic table yet.
 func isOK(block []byte) bool {
 	for len(block) > 0 && block[0]&0xe0 == 0x20 {
-		block = block[1:]
+		size := 1 // in octets: those with the high bit are followed by another
+		if block[0] == 0x3f {
+			for size < len(block) && block[size] >= 0x80 {
+				size++
+			}
+			size++
+		}
+		block = block[min(size, len(block)):]
 	}
 	// By its index, or as a literal under one of :status's, with Huffman or not.
 	return len(block) > 0 && block[0] == 0x88 ||
