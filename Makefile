@@ -21,6 +21,7 @@ COUNT ?= 6
 BENCH ?= .
 ROUNDS ?= 5
 SCALE ?= 1
+BENCHFLAGS ?=
 
 .PHONY: all build check fmt fmt-check lint tidy-check vet unit test race fuzz bench h2spec load bench-peers test-tools bench-tools clean
 
@@ -87,9 +88,11 @@ h2spec: build $(H2SPEC)
 load: test-tools
 	$(GO) run ./bench -servers h2loop -rounds 1 -scale 0.25 -out "$$(mktemp -d)"
 
-# h2loop beside other servers; writes bench/results/.
-bench-peers: bench-tools
-	$(GO) run ./bench -rounds $(ROUNDS) -scale $(SCALE)
+# h2loop beside those of the other servers that are here (make bench-tools gets
+# them all); writes bench/results/. Of the loads or the servers alone:
+# make bench-peers BENCHFLAGS='-workloads ^hello -servers h2loop,nginx'
+bench-peers:
+	$(GO) run ./bench -rounds $(ROUNDS) -scale $(SCALE) $(BENCHFLAGS)
 
 $(GOLANGCI_LINT):
 	mkdir -p $(BIN)
@@ -108,6 +111,7 @@ $(H2SPEC):
 define need
 	missing() { for c in $(2); do command -v $$c >/dev/null || echo $$c; done; }
 	if [[ -n "$$(missing)" && $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+		echo "installing: $(1)"
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get -qq -o Acquire::Retries=3 update || true
 		apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 install --no-install-recommends $(1) </dev/null >/dev/null || true
@@ -122,8 +126,11 @@ endef
 test-tools: $(H2SPEC)
 	@$(call need,curl nghttp2-client wrk gcc libc6-dev util-linux,curl nghttp h2load wrk gcc taskset)
 
+# The servers that Debian starts once they are installed are idle, and can be
+# stopped. wrk2 is not in Debian: without it h2load makes its loads.
+BENCH_PACKAGES := nghttp2-client wrk util-linux nghttp2-server h2o nginx-light lighttpd lighttpd-mod-openssl haproxy caddy
 bench-tools:
-	@$(call need,nghttp2-client nghttp2-server h2o util-linux,h2load nghttpd h2o taskset)
+	@$(call need,$(BENCH_PACKAGES),h2load wrk taskset nghttpd h2o nginx lighttpd haproxy caddy)
 
 clean:
 	rm -rf $(BIN)

@@ -104,7 +104,7 @@ func (g *ground) lua(name string) string { return filepath.Join(g.dir, "wrk", na
 // writeFiles makes the documents, readable for servers that give up root, and
 // what the tools need.
 func (g *ground) writeFiles() error {
-	hello := []byte("Hello, world!")
+	hello := []byte("Hello, World!")
 	files := map[string][]byte{
 		filepath.Join(g.docs, "bench/hello"): hello,
 		filepath.Join(g.docs, "bench/1k"):    filler(kilo),

@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string) error {
 	list := flags.Bool("list", false, "list servers and workloads, and end")
 	rounds := flags.Int("rounds", 5, "rounds; each measures every server once a workload")
 	scale := flags.Float64("scale", 1, "factor on the number of requests of a run")
+	quiet := flags.Float64("quiet", 0, "repeat runs, a few times, in which other processes used more than this of a core, as 0.1; 0 for no repetitions")
 	out := flags.String("out", "", "directory for the results (default bench/results)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -101,7 +102,7 @@ func run(ctx context.Context, args []string) error {
 		*out = filepath.Join(ground.module, "bench", "results")
 	}
 	report := newReport(ctx, ground, found, loads, *rounds, *scale)
-	r := runner{ground: ground, scale: *scale, report: report}
+	r := runner{ground: ground, scale: *scale, quiet: *quiet, report: report}
 	if err := r.all(ctx, found, loads, *rounds); err != nil {
 		return err
 	}

@@ -28,15 +28,28 @@ type plotBar struct {
 }
 
 func (r *report) cpuPlot() plot {
-	return r.plot("CPU of the server, ratio to the best peer", "shorter is better", true, cpuOf,
-		func(m measurement, unit string) string { return fmt.Sprintf("%.4g us/%s", m.CPU, unit) })
+	return r.plot("CPU of the server, ratio to the best peer", "shorter is better; of idle connections it is the memory", true, func(m measurement) float64 {
+		if m.IdleKiB != 0 {
+			return m.IdleKiB
+		}
+		return m.CPU
+	}, func(m measurement, unit string) string {
+		if m.IdleKiB != 0 {
+			return fmt.Sprintf("%.1f KiB/%s", m.IdleKiB, unit)
+		}
+		return fmt.Sprintf("%.4g us/%s", m.CPU, unit)
+	})
 }
 
 func (r *report) ratePlot() plot {
-	return r.plot("Throughput, ratio to the best peer", "longer is better; where the server was not busy, the load was the slower one", false, rateOf,
-		func(m measurement, unit string) string {
-			return fmt.Sprintf("%.0f %s/s, %.0f %% busy", m.Rate, unit, 100*m.Busy)
-		})
+	return r.plot("Throughput, ratio to the best peer", "longer is better; where the server was not busy, the load was the slower one", false, func(m measurement) float64 {
+		if m.IdleKiB != 0 {
+			return 0 // there is none
+		}
+		return m.Rate
+	}, func(m measurement, unit string) string {
+		return fmt.Sprintf("%.0f %s/s, %.0f %% busy", m.Rate, unit, 100*m.Busy)
+	})
 }
 
 func (r *report) plot(title, note string, lower bool, get func(measurement) float64, label func(measurement, string) string) plot {

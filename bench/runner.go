@@ -27,6 +27,8 @@ const (
 	// maxConnections keeps a run from taking all ports, whose connections the
 	// kernel remembers for a while.
 	maxConnections = 20_000
+	// maxTries is how often a run is repeated that others have disturbed.
+	maxTries = 6
 	// runLimit is when a run at scale 1 counts as stuck.
 	runLimit = 90 * time.Second
 )
@@ -35,6 +37,7 @@ const (
 type runner struct {
 	ground *ground
 	scale  float64
+	quiet  float64 // what others may use of the cores; 0 for anything
 	report *report
 }
 
@@ -54,7 +57,7 @@ func (r *runner) all(ctx context.Context, servers []*server, loads []workload, r
 					}
 					continue
 				}
-				m, err := r.measure(ctx, s, w, n[s])
+				m, err := r.measureQuietly(ctx, s, w, n[s])
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
@@ -79,6 +82,24 @@ func (s *server) cannot(w workload) string {
 	return s.lacks(w)
 }
 
+// measureQuietly measures until others have left the machine alone, or enough
+// times, and returns the run that they have disturbed least.
+func (r *runner) measureQuietly(ctx context.Context, s *server, w workload, n int) (best measurement, err error) {
+	for try := range maxTries {
+		m, err := r.measure(ctx, s, w, n)
+		if err != nil {
+			return m, err
+		}
+		if try == 0 || m.Others < best.Others {
+			best = m
+		}
+		if r.quiet == 0 || best.Others <= r.quiet {
+			break
+		}
+	}
+	return best, nil
+}
+
 // measure starts a server, sees it serve w, loads it with n requests and ends
 // it. With n of 0 it finds out how many requests cost targetCPU.
 func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (measurement, error) {
@@ -96,6 +117,9 @@ func (r *runner) measure(ctx context.Context, s *server, w workload, n int) (mea
 	switch {
 	case w.isTimed():
 		n = max(1, int(math.Round(r.scale*timedRun.Seconds())))
+		if w.rate > 0 {
+			n *= 3 // the server is not busy
+		}
 		_, _, err = r.load(ctx, p, w, port, 1) // warm it up
 	case n == 0:
 		n, err = r.calibrate(ctx, p, w, port)

@@ -88,7 +88,7 @@ var servers = []*server{
 	},
 	{
 		name:    "lighttpd",
-		find:    installed("lighttpd"),
+		find:    findLighttpd,
 		command: configured("lighttpd.conf", "lighttpd", "-D", "-f"),
 		lacks:   earlyAnswers,
 		version: []string{"lighttpd", "-v"},
@@ -141,6 +141,24 @@ func installed(name string) func(context.Context, *ground) error {
 		_, err := exec.LookPath(name)
 		return err
 	}
+}
+
+// findLighttpd sees whether it has its module for TLS, which Debian has in a
+// package of its own.
+func findLighttpd(ctx context.Context, g *ground) error {
+	if _, err := exec.LookPath("lighttpd"); err != nil {
+		return err
+	}
+	argv, err := configured("lighttpd.conf", "lighttpd", "-tt", "-f")(g, endpoint{Port: 8443, TLS: true})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("lighttpd -tt: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
 }
 
 // goBuild builds a program of this module into the ground.
