@@ -103,14 +103,18 @@ func run(ctx context.Context, args []string) error {
 	}
 	report := newReport(ctx, ground, found, loads, *rounds, *scale)
 	r := runner{ground: ground, scale: *scale, quiet: *quiet, report: report}
-	if err := r.all(ctx, found, loads, *rounds); err != nil {
-		return err
+	runErr := r.all(ctx, found, loads, *rounds)
+	if len(report.Results) == 0 {
+		return runErr
 	}
-	base, err := report.write(*out)
+	base, err := report.write(*out) // what there is, if it was interrupted
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\n%s\nwritten: %s.{json,md,cpu.svg,rate.svg}\n", report.markdown(), base)
+	if runErr != nil {
+		return fmt.Errorf("not complete: %w", runErr)
+	}
 	if lost, failed := report.lost(), report.failed(); lost > 0 || failed > 0 {
 		return fmt.Errorf("%d runs without a figure, %d requests failed", lost, failed)
 	}
