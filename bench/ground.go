@@ -50,7 +50,7 @@ system_default = only
 [only]
 MinProtocol = TLSv1.3
 Ciphersuites = ` + onlyCipher + `
-Groups = X25519
+Groups = X25519:P-256
 `
 
 //go:embed wrk/*.lua

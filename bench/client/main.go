@@ -64,7 +64,7 @@ func run(mode string, n, width int, target string) error {
 			InsecureSkipVerify: true, //nolint:gosec // the time of the server is measured, and its certificate was made for that
 			NextProtos:         []string{"h2"},
 			MinVersion:         tls.VersionTLS13,
-			CurvePreferences:   []tls.CurveID{tls.X25519},
+			CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256}, // nghttpd has the latter only
 		}
 	}
 	if c.resume {
