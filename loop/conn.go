@@ -68,33 +68,36 @@ type conn struct {
 	h2       h2.Conn
 	h1       *h1.Conn // nil unless it speaks HTTP/1.1
 
-	stage     stage
-	isReady   bool   // on loop.ready
-	isTouched bool   // on loop.touched
-	isBlocked bool   // the socket is full; the watch will say when it is not
-	finishing bool   // close once everything is written; what still comes is discarded
-	isPaused  bool   // reading is
-	broken    bool   // a panic left it in an unknown state
-	sniffed   []byte // the first octets, in stageSniff and stageNotTLS
-	batch     int32  // octets the next batch may have
-	pace      pace
-	lingered  int32
-	unread    int           // octets the peer had not taken when lingering last looked
-	piled     int32         // octets written while gnet still held earlier ones
-	held      int32         // octets that gnet holds, as counted in loop.held
-	active    time.Duration // when octets last came or a stream ended, on the loop's clock
-	since     time.Duration // when the connection was opened
-	timer     timer
-	requests  int // taken so far
-	openedAt  time.Duration
-	oldAt     time.Duration // when the connection is old; 0 for never
-	written   int64         // octets that were given to wire
-	socket    h2.Pace       // at which it takes octets while it is full
-	examined  time.Duration // when that was last looked at
+	// An idle connection is mostly this struct: small fields stand together.
+	stage      stage
+	isReady    bool // on loop.ready
+	isTouched  bool // on loop.touched
+	isBlocked  bool // the socket is full; the watch will say when it is not
+	finishing  bool // close once everything is written; what still comes is discarded
+	isPaused   bool // reading is
+	broken     bool // a panic left it in an unknown state
+	isAdmitted bool // by the handshakeGate
+	isStepping bool // a step of the handshake runs, or waits, off the loop
 
-	ticket     *ticket // of the handshakeGate, while there is a handshake
-	isAdmitted bool    // by it
-	isStepping bool    // a step of the handshake runs, or waits, off the loop
+	batch    int32 // octets the next batch may have
+	lingered int32
+	unread   int32 // octets the peer had not taken when lingering last looked
+	piled    int32 // octets written while gnet still held earlier ones
+	held     int32 // octets that gnet holds, as counted in loop.held
+	requests int32 // taken so far
+
+	sniffed  []byte // the first octets, in stageSniff and stageNotTLS
+	pace     pace
+	active   time.Duration // when octets last came or a stream ended, on the loop's clock
+	since    time.Duration // when the connection was opened
+	timer    timer
+	openedAt time.Duration
+	oldAt    time.Duration // when the connection is old; 0 for never
+	written  int64         // octets that were given to wire
+	socket   h2.Pace       // at which it takes octets while it is full
+	examined time.Duration // when that was last looked at
+
+	ticket *ticket // of the handshakeGate, while there is a handshake
 
 	prev, next *conn // in loop.conns
 }
@@ -602,7 +605,7 @@ func (c *conn) linger() {
 	if !c.wire.isOpen() {
 		return
 	}
-	c.unread = c.wire.unread()
+	c.unread = int32(c.wire.unread())
 	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 	if c.wire.buffered() > 0 {
 		c.block()
@@ -633,7 +636,7 @@ func (c *conn) lingerOn() {
 		c.wire.close()
 		return
 	}
-	c.unread = left
+	c.unread = int32(left)
 	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 }
 

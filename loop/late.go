@@ -123,7 +123,7 @@ func (c *conn) isOld() bool {
 func (c *conn) countRequest() {
 	c.loop.figures.Requests++
 	c.requests++
-	if n := c.loop.srv.cfg.MaxConnRequests; n > 0 && c.requests == n {
+	if n := c.loop.srv.cfg.MaxConnRequests; n > 0 && int(c.requests) == n {
 		c.loop.cross(limitRequests)
 		c.retire()
 	}
