@@ -64,12 +64,13 @@ func (srv *Server) stopWorkers() {
 	}
 }
 
-// working returns how many blocking handlers have not returned.
+// working returns how many handlers off the loops have not returned.
 func (srv *Server) working() int {
-	if srv.workers == nil {
-		return 0
+	n := int(srv.handlers.Load())
+	if srv.workers != nil {
+		n += srv.workers.Load()
 	}
-	return srv.workers.Load()
+	return n
 }
 
 // A blockingJob is a request for a worker.

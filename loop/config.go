@@ -137,6 +137,10 @@ type Config struct {
 	// answered with 503. Default 256 and 1024.
 	BlockingWorkers, BlockingQueue int
 
+	// HTTPHandlers is how many handlers of [Server.HandleHTTP] may be at work, each
+	// on a goroutine; requests for more are answered with 503. Default 10000.
+	HTTPHandlers int
+
 	// SlowCallback is how long a callback may hold its loop up before it is
 	// logged and counted. Default 5 ms; negative for never.
 	SlowCallback time.Duration
@@ -167,6 +171,7 @@ const (
 	defaultSendLowWater     = 1 << 20
 	defaultBlockingQueue    = 1024
 	defaultBlockingWorkers  = 256
+	defaultHTTPHandlers     = 10_000
 	defaultSlowCallback     = 5 * time.Millisecond
 	defaultUserTimeout      = 75 * time.Second
 	defaultUnreadAnswers    = 256 << 10
@@ -226,6 +231,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"MaxBufferedBody", cfg.MaxBufferedBody},
 		{"BlockingWorkers", cfg.BlockingWorkers},
 		{"BlockingQueue", cfg.BlockingQueue},
+		{"HTTPHandlers", cfg.HTTPHandlers},
 		{"MaxStreamBuffer", cfg.MaxStreamBuffer},
 		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
 		{"MaxHandshakes", cfg.MaxHandshakes},
@@ -261,6 +267,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.BlockingQueue == 0 {
 		cfg.BlockingQueue = defaultBlockingQueue
+	}
+	if cfg.HTTPHandlers == 0 {
+		cfg.HTTPHandlers = defaultHTTPHandlers
 	}
 	if cfg.MaxStreamBuffer == 0 {
 		cfg.MaxStreamBuffer = defaultStreamBuffer

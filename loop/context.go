@@ -72,6 +72,9 @@ func (x *Exchange) tellEnd(err error) {
 			c.cancel(err)
 		}
 	}
+	if x.handler != nil && err != nil {
+		x.handler.ctx.cancel(err)
+	}
 	f := x.onAbort
 	x.onAbort = nil
 	if f == nil || err == nil {

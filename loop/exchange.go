@@ -57,6 +57,8 @@ type Exchange struct {
 	abandoned bool
 	owed      atomic.Uint64
 
+	handler *httpCall // nil unless an [http.Handler] is at work for it
+
 	ctx     atomic.Pointer[exchangeContext] // nil until somebody asks
 	onAbort func(err error)
 
@@ -207,16 +209,26 @@ func (x *Exchange) onClosed(err error) {
 		x.tellDone(f, err)
 	}
 	x.request = nil
-	g := x.generation.Add(1)
-	x.tellEnd(err)
-	if x.async && !x.answered && isPeers(err) {
-		x.abandoned = true
-		x.owed.Store(g)
+	x.abandoned = x.isWorkedFor(err)
+	if x.abandoned {
+		// Before anybody can see that x is over, and learn of it.
+		x.owed.Store(x.generation.Load() + 1)
 		x.conn.protocol.holdPlace()
 	}
+	x.generation.Add(1)
+	x.tellEnd(err)
+	x.handler = nil
 	if x.calls == 0 {
 		x.recycle()
 	}
+}
+
+// isWorkedFor reports whether work for x, whose stream err has ended, may go on.
+func (x *Exchange) isWorkedFor(err error) bool {
+	if x.handler != nil && err == nil {
+		return true
+	}
+	return x.async && (!x.answered || x.handler != nil) && isPeers(err)
 }
 
 // isPeers reports whether err has ended a stream, and not its connection, against

@@ -13,6 +13,7 @@ type Kind string
 const (
 	KindLoop     Kind = "loop"     // [Server.Handle]
 	KindBlocking Kind = "blocking" // [Server.HandleBlocking]
+	KindHTTP     Kind = "http"     // [Server.HandleHTTP]
 )
 
 // A Route is a pattern that is registered.

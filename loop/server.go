@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,10 @@ type Server struct {
 
 	usesWorkers bool        // there are blocking handlers
 	workers     *jobs.Queue // which run on these, while Run does
+
+	handlers     atomic.Int64 // calls of http.Handlers that have not returned
+	description  *http.Server // made once, by httpServer
+	describeOnce sync.Once
 
 	listeners []*listener
 	loops     []*eventLoop

@@ -47,6 +47,7 @@ const (
 	limitBody                        // a body longer than is gathered
 	limitBodies                      // all bodies gathered, of the process
 	limitWorkers                     // requests that wait for a worker
+	limitHandlers                    // calls of http.Handlers
 	numLimits
 )
 
@@ -64,6 +65,7 @@ var limitNames = [numLimits]string{
 	limitBody:           "body",
 	limitBodies:         "bodies",
 	limitWorkers:        "workers",
+	limitHandlers:       "http_handlers",
 }
 
 // figures are what a loop counts. They belong to it; what others see is the

@@ -211,13 +211,13 @@ type writerSource Writer
 func (src *writerSource) Pull(most int) (p []byte, end bool, err error) {
 	w := (*Writer)(src)
 	w.mu.Lock()
-	if w.aborted {
+	if w.aborted && w.buf.unsent() == 0 {
 		w.mu.Unlock()
 		return nil, false, errAborted
 	}
 	p = w.buf.cut(most)
 	w.buf.count(w.of.loop)
-	end = w.ending && w.buf.unsent() == 0
+	end = w.ending && !w.aborted && w.buf.unsent() == 0
 	w.idle = len(p) == 0 && !end
 	roomy := w.buf.len() <= w.of.loop.pushLimit()/2
 	w.mu.Unlock()

@@ -1,0 +1,79 @@
+package loop
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// HandleHTTP registers an [http.Handler] for pattern, as [Server.Handle] does, with
+// middleware, which runs on the loop before; what that has set of the response is in
+// the Header that h gets. Whatever is written for net/http is served like this: a
+// ServeMux or another router, a file server, a reverse proxy, grpc-go's server.
+//
+// Each call of h has a goroutine of its own, for as long as it likes: there may be as
+// many as the limit of streams allows for a connection, and [Config.HTTPHandlers] in
+// all; a request beyond that is answered with 503. A call counts until h has
+// returned, whatever the client does meanwhile. What is written for a loop costs
+// less: see [Server.Handle].
+//
+// All of a [http.ResponseController] is there, and an [http.Hijacker] where a client
+// of HTTP/1.1 asks to switch protocols; an [http.Pusher] is not.
+//
+// It is a method of Server, and the adapter is a part of this package, because the
+// adapter is made of what the package keeps to itself: an answer that is complete
+// when h returns comes to the loop as one task, and its header section goes from a
+// list that is used again straight to the connection.
+func (srv *Server) HandleHTTP(pattern string, h http.Handler, mw ...Middleware) {
+	srv.root.HandleHTTP(pattern, h, mw...)
+}
+
+// HandleHTTP is [Server.HandleHTTP] with the prefix of the group before the path of
+// pattern. h sees the whole path: see [http.StripPrefix].
+func (g *Group) HandleHTTP(pattern string, h http.Handler, mw ...Middleware) {
+	if h == nil {
+		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
+	}
+	srv := g.srv
+	g.add(KindHTTP, pattern, func(x *Exchange) { srv.dispatchHTTP(x, h) }, mw)
+}
+
+// dispatchHTTP has a goroutine call h, unless too many do.
+func (srv *Server) dispatchHTTP(x *Exchange, h http.Handler) {
+	switch {
+	case x.request == nil:
+		return
+	case x.answered: // by middleware that calls next all the same
+		srv.log.Error().Str("pattern", x.match.Pattern).Msg("a request that was answered came to an http.Handler")
+		return
+	case srv.handlers.Add(1) > int64(srv.cfg.HTTPHandlers):
+		srv.handlers.Add(-1)
+		x.conn.loop.cross(limitHandlers)
+		_ = x.SetHeader("retry-after", "1")
+		_ = x.ResumeBody()
+		x.AfterBody(func(x *Exchange) { _ = x.SendError(503, "Service Unavailable") })
+		return
+	}
+	go newHTTPCall(x, h).run()
+}
+
+// httpServer is what handlers find as [http.ServerContextKey]: it says what the
+// server is like, and serves nothing.
+func (srv *Server) httpServer() *http.Server {
+	srv.describeOnce.Do(func() {
+		srv.description = &http.Server{
+			Addr:           srv.listeners[0].ln.Addr().String(),
+			IdleTimeout:    srv.cfg.IdleTimeout,
+			MaxHeaderBytes: int(srv.cfg.HTTP2.MaxHeaderListSize),
+		}
+	})
+	return srv.description
+}
+
+// localAddr returns the address that the client of c has connected to.
+func (c *conn) localAddr() net.Addr {
+	if c.local.IsValid() {
+		return net.TCPAddrFromAddrPort(c.local)
+	}
+	return c.ln.ln.Addr()
+}
