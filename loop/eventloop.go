@@ -59,6 +59,7 @@ type eventLoop struct {
 
 	pushed atomic.Int64 // octets written to streams and not sent
 
+	crew    httpCrew
 	turn    turnClock
 	figures figures
 
@@ -136,6 +137,7 @@ func (l *eventLoop) stop() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	l.crew.end()
 	err := l.client.Stop()
 	l.bury()
 	l.watch.close()
@@ -373,6 +375,7 @@ func (l *eventLoop) tick() {
 	l.mu.Unlock()
 	l.setTime()
 	l.wheel.advance(l.now)
+	l.crew.trim()
 	l.publish()
 }
 

@@ -54,7 +54,7 @@ func (srv *Server) dispatchHTTP(x *Exchange, h http.Handler) {
 		x.AfterBody(func(x *Exchange) { _ = x.SendError(503, "Service Unavailable") })
 		return
 	}
-	go newHTTPCall(x, h).run()
+	x.conn.loop.crew.call(newHTTPCall(x, h))
 }
 
 // httpServer is what handlers find as [http.ServerContextKey]: it says what the
