@@ -258,7 +258,7 @@ func TestHTTPGoexit(t *testing.T) {
 	if lines := ts.log.find("stack", "handlehttp_test.go", "on purpose"); len(lines) != 1 {
 		t.Errorf("logged %d times with the stack", len(lines))
 	}
-	if lines := ts.log.find("abort"); len(lines) > 0 {
+	if lines := ts.log.find("\"error\"", "/abort"); len(lines) > 0 {
 		t.Errorf("ErrAbortHandler is logged: %s", lines)
 	}
 }
