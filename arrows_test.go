@@ -47,6 +47,14 @@ var rooms = []room{
 		},
 	},
 	{
+		path:   "loop/files",
+		inside: []string{"loop", "internal/jobs"},
+		outside: []string{
+			"github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
+			"github.com/rs/zerolog", "golang.org/x/sys/unix",
+		},
+	},
+	{
 		path:    "loop/...",
 		inside:  []string{"loop/...", "internal/jobs"},
 		outside: []string{"github.com/rs/zerolog", "golang.org/x/sys/unix"},
@@ -157,6 +165,8 @@ func TestObjections(t *testing.T) {
 		{"loop/server.go", module + "/loop/files", false},
 		{"loop/files/files.go", module + "/loop", true},
 		{"loop/files/files.go", "github.com/panjf2000/gnet/v2", false},
+		{"loop/files/compress.go", "github.com/klauspost/compress/zstd", true},
+		{"loop/server.go", "github.com/klauspost/compress/zstd", false},
 		{"loop/files/files_test.go", "github.com/panjf2000/gnet/v2", false},
 		{"cmd/h2loop/main.go", module + "/loop/files", true},
 		{"cmd/h2loop/main.go", module + "/h2", false},

@@ -3,6 +3,7 @@ module github.com/h2loop/h2loop
 go 1.26.0
 
 require (
+	github.com/klauspost/compress v1.20.4
 	github.com/panjf2000/ants/v2 v2.12.1
 	github.com/panjf2000/gnet/v2 v2.9.8
 	github.com/rs/zerolog v1.35.1

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,25 @@ func (c *chunk) read(file *os.File, at int64, n int) error {
 	default:
 		return err
 	}
+}
+
+// readParts reads parts of file, and what goes before each, into c. It may block.
+func (c *chunk) readParts(file *os.File, parts []part) error {
+	p := c.space[:0]
+	for i := range parts {
+		p = append(p, parts[i].lead...)
+		n := len(p) + int(parts[i].length)
+		got, err := file.ReadAt(p[len(p):n], parts[i].start)
+		if int64(got) < parts[i].length {
+			if errors.Is(err, io.EOF) {
+				return errShrunk
+			}
+			return err
+		}
+		p = p[:n]
+	}
+	c.p = p
+	return nil
 }
 
 // readCached reads up to n octets of file, from at, into c, and only what the
@@ -54,7 +74,9 @@ func (c *chunk) readCached(fd int, at int64, n int) error {
 type body struct {
 	files  *Files
 	async  loop.Async
-	unsent int64 // octets that no Pull has returned yet
+	unsent int64  // octets that no Pull has returned yet
+	lead   []byte // goes before what was read
+	parts  []part // come after what is being read
 	front  *chunk
 	back   *chunk // read, and next to be sent
 	err    error
@@ -76,18 +98,20 @@ type body struct {
 
 var _ loop.Source = (*body)(nil)
 
-// newBody takes file and first, its first chunk.
-func newBody(f *Files, async loop.Async, file *os.File, first *chunk, s span) *body {
+// newBody takes file and first, which is the beginning of the first of parts.
+func newBody(f *Files, async loop.Async, file *os.File, first *chunk, parts []part) *body {
 	n := int64(len(first.p))
 	return &body{
 		files:  f,
 		async:  async,
-		unsent: s.length,
+		unsent: lengthOf(parts),
+		lead:   parts[0].lead,
+		parts:  parts[1:],
 		back:   first,
 		file:   file,
 		fd:     int(file.Fd()),
-		offset: s.start + n,
-		unread: s.length - n,
+		offset: parts[0].start + n,
+		unread: parts[0].length - n,
 	}
 }
 
@@ -99,6 +123,14 @@ func (b *body) Pull(max int) (p []byte, end bool, err error) {
 	if b.want /= 2; b.want < max {
 		b.want = max
 	}
+	if !b.reading && b.back == nil && b.lead == nil && b.unread == 0 && len(b.parts) > 0 {
+		b.nextPart()
+	}
+	if b.lead != nil {
+		p, b.lead = b.lead, nil
+		b.unsent -= int64(len(p))
+		return p, b.unsent == 0, nil
+	}
 	if b.back == nil && b.err == nil && !b.reading {
 		b.readCached()
 	}
@@ -107,10 +139,21 @@ func (b *body) Pull(max int) (p []byte, end bool, err error) {
 	}
 	b.front, b.back = b.back, nil
 	b.unsent -= int64(len(b.front.p))
-	if b.unsent > 0 && b.cold {
+	if b.unread > 0 && b.cold {
 		b.readAhead()
 	}
 	return b.front.p, b.unsent == 0, nil
+}
+
+// nextPart goes on with the next part.
+func (b *body) nextPart() {
+	b.lead, b.offset, b.unread = b.parts[0].lead, b.parts[0].start, b.parts[0].length
+	b.parts = b.parts[1:]
+}
+
+// isRead reports whether no more of the file is needed.
+func (b *body) isRead() bool {
+	return b.unread == 0 && !slices.ContainsFunc(b.parts, func(p part) bool { return p.length > 0 })
 }
 
 // cacheShare is how much memory all chunks together should touch: about what
@@ -144,7 +187,7 @@ func (b *body) readCached() {
 	b.back = c
 	b.offset += got
 	b.unread -= got
-	if b.unread == 0 {
+	if b.isRead() {
 		b.files.closeFile(b.file)
 		b.file = nil
 	}
@@ -193,7 +236,7 @@ func (b *body) readAhead() {
 	b.files.jobs.AddAnyway(b)
 }
 
-// run reads the next chunk. A worker calls it.
+// Run reads the next chunk. A worker calls it.
 func (b *body) Run() {
 	f := b.files
 	c := f.buffers.get(b.size)
@@ -229,7 +272,7 @@ func (b *body) arrived(x *loop.Exchange) {
 		b.drop()
 		return
 	}
-	if b.unread == 0 || b.err != nil {
+	if b.file != nil && (b.isRead() || b.err != nil) {
 		b.files.closeFile(b.file)
 		b.file = nil
 	}

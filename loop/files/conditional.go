@@ -19,6 +19,7 @@ type question struct {
 	ifUnmodifiedSince string
 	ifRange           string
 	rangeSpec         string
+	acceptEncoding    string
 }
 
 func questionOf(x *loop.Exchange) question {
@@ -38,6 +39,8 @@ func questionOf(x *loop.Exchange) question {
 			field = &q.ifRange
 		case "range":
 			field = &q.rangeSpec
+		case "accept-encoding":
+			field = &q.acceptEncoding
 		default:
 			continue
 		}
@@ -49,82 +52,78 @@ func questionOf(x *loop.Exchange) question {
 	return q
 }
 
-// A span is a part of a file.
-type span struct{ start, length int64 }
-
-// decide answers q about a file, as RFC 9110, Section 13.2.2 orders the
-// conditions: with 200 or 206 and the span to send, or with 304, 412 or 416.
-func (q *question) decide(info *fileInfo, now time.Time) (status int, s span, contentRange string) {
-	modified := info.modified.Truncate(time.Second)
+// decide answers q about a representation, as RFC 9110, Section 13.2.2 orders the
+// conditions: with 200 or 206 and the spans to send, or with 304, 412 or 416.
+func (q *question) decide(r *resource, p *rep) (status int, spans []span) {
 	switch {
 	case q.ifMatch != "":
-		if !matchesAny(q.ifMatch, info.etag, strongly) {
-			return 412, span{}, ""
+		if !matchesAny(q.ifMatch, p.etag, strongly) {
+			return 412, nil
 		}
 	case q.ifUnmodifiedSince != "":
-		if t, ok := parseDate(q.ifUnmodifiedSince); ok && modified.After(t) {
-			return 412, span{}, ""
+		if t, ok := parseDate(q.ifUnmodifiedSince); ok && r.modified.After(t) {
+			return 412, nil
 		}
 	}
 	switch {
 	case q.ifNoneMatch != "":
-		if matchesAny(q.ifNoneMatch, info.etag, weakly) {
-			return 304, span{}, ""
+		if matchesAny(q.ifNoneMatch, p.etag, weakly) {
+			return 304, nil
 		}
 	case q.ifModifiedSince != "":
-		if t, ok := parseDate(q.ifModifiedSince); ok && !modified.After(t) {
-			return 304, span{}, ""
+		if t, ok := parseDate(q.ifModifiedSince); ok && !r.modified.After(t) {
+			return 304, nil
 		}
 	}
-	whole := span{0, info.size}
+	size := p.length()
 	// "A server MUST ignore a Range header field received with a request
 	// method that is unrecognized or for which range handling is not defined.
 	// For this specification, GET is the only method for which range handling
 	// is defined." RFC 9110, Section 14.2.
-	if q.isHead || q.rangeSpec == "" || info.size == 0 || !q.rangeApplies(info, now) {
-		return 200, whole, ""
+	if q.isHead || q.rangeSpec == "" || size == 0 || p.made || !q.rangeApplies(r, p) {
+		return 200, nil
 	}
-	s, verdict := parseRange(q.rangeSpec, info.size)
-	size := decimal(info.size)
-	switch verdict {
-	case rangeOK:
-		return 206, s, "bytes " + decimal(s.start) + "-" + decimal(s.start+s.length-1) + "/" + size
-	case rangeUnsatisfiable:
-		return 416, span{}, "bytes */" + size
+	spans, verdict := parseRanges(q.rangeSpec, size)
+	switch {
+	case verdict == rangeUnsatisfiable:
+		return 416, nil
+	case verdict == rangeOK && (len(spans) == 1 || p.coding == identity):
+		return 206, spans
 	default:
-		return 200, whole, ""
+		// Of a representation with a coding, several ranges are ignored: one
+		// could not tell whether Content-Encoding is that of the parts or of
+		// the multipart.
+		return 200, nil
 	}
 }
 
-// racy is how long a file must have been left alone for its validators to tell
-// it from the next version: the clock of a file system does not tick often, and
-// Last-Modified has whole seconds.
-const racy = time.Second
-
 // rangeApplies evaluates If-Range, which wants a strong validator (RFC 9110,
 // Section 13.1.5).
-func (q *question) rangeApplies(info *fileInfo, now time.Time) bool {
+func (q *question) rangeApplies(r *resource, p *rep) bool {
 	if q.ifRange == "" {
 		return true
 	}
 	if t, ok := parseDate(q.ifRange); ok {
-		modified := info.modified.Truncate(time.Second)
-		return modified.Equal(t) && now.Sub(modified) > racy
+		return r.modified.Equal(t) && r.settled
 	}
-	return strongly(strings.TrimSpace(q.ifRange), info.etag)
+	return strongly(strings.TrimSpace(q.ifRange), p.etag)
 }
 
-// etagOf makes an entity tag of what changes with the contents. It is weak
+// etagOf makes an entity tag of what changes with the contents. It is to be weak
 // while a second write could leave it as it is.
-func etagOf(size int64, modified, now time.Time) string {
-	b := make([]byte, 0, 40)
-	if age := now.Sub(modified); age <= racy {
+func etagOf(s stamp, c coding, weak bool) string {
+	b := make([]byte, 0, 48)
+	if weak {
 		b = append(b, "W/"...)
 	}
 	b = append(b, '"')
-	b = strconv.AppendInt(b, modified.UnixNano(), 16)
+	b = strconv.AppendInt(b, s.modified, 16)
 	b = append(b, '-')
-	b = strconv.AppendInt(b, size, 16)
+	b = strconv.AppendInt(b, s.size, 16)
+	if c != identity {
+		b = append(b, '-')
+		b = append(b, codingNames[c]...)
+	}
 	return string(append(b, '"'))
 }
 

@@ -5,10 +5,10 @@
 //	err = srv.Run(ctx)
 //	dir.Close()
 //
-// It answers GET and HEAD: whole files, one range of a file, and conditional
-// requests by ETag and Last-Modified. A path that names a directory leads to
-// the index.html in it. Nothing outside the directory is reached, whatever the
-// path says and wherever symbolic links point ([os.Root] sees to that), and no
+// It answers GET and HEAD: whole files, one or several ranges of a file, and
+// conditional requests by ETag and Last-Modified. A path that names a directory
+// leads to the index.html in it. Nothing outside the directory is reached, whatever
+// the path says and wherever symbolic links point ([os.Root] sees to that), and no
 // name that begins with a dot.
 //
 // # What may block
@@ -22,6 +22,33 @@
 // goroutines, a chunk ahead of what is being sent. A response holds two chunks
 // at most, whatever its length, and all chunks together have a budget: as it is
 // used up, chunks become smaller.
+//
+// # The cache
+//
+// What was found out about a file is remembered, and so are the contents of one
+// of up to 256 KiB: then a request is answered on the loop, the contents are
+// referenced and not copied, and the disk is not asked. It is asked again, by one
+// of the goroutines, once [Options.CacheValid] is over: a change of the file, or of
+// those beside it, is seen after so long at most. A version is known by its length,
+// the times of its last change, and its inode. A file that was changed within the
+// last second is not remembered, because it may change again without its times
+// doing so.
+//
+// [Options.Cache] bounds what is held, that which slow clients have not been sent
+// yet included. What was not asked for of late makes room.
+//
+// # Compression
+//
+// Beside a.css there may be a.css.br, a.css.zst and a.css.gz: the same,
+// compressed, and not older than it. A client gets the one that its Accept-Encoding
+// likes best. With [Options.Compress], files of text are compressed with zstd or
+// gzip if none of those beside them will do: once for all who ask, on goroutines
+// that leave half of the CPUs alone. The result is kept in the cache.
+//
+// Each representation has an ETag of its own, and Vary is sent wherever there is a
+// choice. Ranges are those of the representation that was chosen; what we compress
+// has none, so that a request with Range gets a range of the file. A client that
+// excludes all that there is, as with "identity;q=0", gets 406.
 //
 // # Files that change
 //

@@ -3,12 +3,9 @@ package files
 import (
 	"errors"
 	"io/fs"
-	"net/url"
 	"os"
-	"path"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/h2loop/h2loop/loop"
 )
@@ -33,58 +30,66 @@ type fetch struct {
 	raw   string // the request's path as it came, for a redirect
 	query string
 
-	status       int // the outcome
-	info         fileInfo
-	want         span     // of the file
-	contentRange string   // for 206 and 416
-	file         *os.File // a large file, of which chunk is the beginning
-	chunk        *chunk   // nil if the answer has no body
+	missing bool // there can be no such file
+	plain   bool // nothing is to be compressed for it
+
+	outcome outcome
+	page    *page // a page that is no file
 }
 
-// A fileInfo is what the header section says about a file.
-type fileInfo struct {
-	size     int64
-	modified time.Time
-	etag     string
-	kind     string // content type
-}
-
-func newFetch(f *Files, x *loop.Exchange, name string) *fetch {
+func newFetch(f *Files, x *loop.Exchange, name string, ask *question) *fetch {
 	return &fetch{
 		files: f,
 		async: x.Async(),
 		name:  name,
-		ask:   questionOf(x),
+		ask:   *ask,
 		raw:   x.Path(),
 		query: x.RawQuery(),
 	}
 }
 
-// run opens the file and reads the beginning of what is asked for.
+// Run finds the file and reads the beginning of what is asked for.
 func (t *fetch) Run() {
 	if t.async.Done() {
 		return
 	}
-	if err := t.load(); err != nil {
-		t.drop()
-		t.status = t.statusOf(err)
+	switch err := t.load(); {
+	case errors.Is(err, errWaits): // it is somebody else's now
+		return
+	case err != nil:
+		t.outcome.drop(t.files)
+		t.outcome = outcome{status: t.statusOf(err)}
 	}
+	if t.outcome.status == 404 {
+		t.page = t.files.missingPage()
+	}
+	t.deliver()
+}
+
+// deliver has the loop answer.
+func (t *fetch) deliver() {
 	if t.async.Do(t.answer) != nil {
-		t.drop() // the server has ended
+		t.outcome.drop(t.files) // the server has ended
 	}
 }
 
 // Why there is no file to send, besides what the system says.
 var (
+	errIsDir     = errors.New("a directory")
 	errNotFile   = errors.New("not a regular file")
 	errTooMany   = errors.New("too many files are being sent")
 	errUnsettled = errors.New("the file keeps changing while it is read")
+
+	// errWaits says that a fetch waits for a representation to be made.
+	errWaits = errors.New("waits")
 )
 
 // statusOf says what to answer instead of a file, and logs what the operator
 // should see to.
 func (t *fetch) statusOf(err error) int {
 	switch {
+	case errors.Is(err, errIsDir):
+		return 301
 	case errors.Is(err, errTooMany), errors.Is(err, os.ErrClosed):
 		return 503
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
@@ -100,185 +105,213 @@ func (t *fetch) statusOf(err error) int {
 	}
 }
 
+// load fills in the outcome.
 func (t *fetch) load() error {
-	name, isDir := strings.CutSuffix(t.name, "/")
-	if isDir || name == "" {
-		name, isDir = path.Join(name, indexName), true
-	}
-	// Without O_NONBLOCK, opening a FIFO would wait for a writer.
-	file, err := t.files.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return err
-	}
-	keep := false
-	defer func() {
-		if !keep {
-			_ = file.Close()
-		}
-	}()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() && !isDir {
-		t.status = 301
-		return nil
-	}
-	if !info.Mode().IsRegular() {
-		return errNotFile
+	if t.missing {
+		return fs.ErrNotExist
 	}
 	for range 3 {
-		if keep, err = t.read(file, info, name); !errors.Is(err, errShrunk) {
-			return err
-		}
 		// Nothing is sent yet, so begin again with what is there now.
-		if info, err = file.Stat(); err != nil {
-			return err
+		err := t.loadOnce()
+		if errors.Is(err, errShrunk) {
+			continue
 		}
+		if errors.Is(err, fs.ErrNotExist) && t.files.opts.List && isDirName(t.name) {
+			return t.list()
+		}
+		return err
 	}
 	return errUnsettled
 }
 
-// read decides on the answer and reads the beginning of what it needs of file.
-// It reports true if file is to stay open for the rest.
-func (t *fetch) read(file *os.File, info fs.FileInfo, name string) (keep bool, err error) {
-	now := time.Now()
-	t.describe(info, name, now)
-	t.status, t.want, t.contentRange = t.ask.decide(&t.info, now)
-	if t.ask.isHead || t.want.length == 0 || t.status >= 300 {
+func isDirName(name string) bool { return name == "" || strings.HasSuffix(name, "/") }
+
+func (t *fetch) loadOnce() error {
+	file, r, err := t.files.look(t.name)
+	if err != nil {
+		return err
+	}
+	if r.quiet {
+		t.files.cache.add(r)
+	}
+	keep, err := t.read(file, r)
+	if !keep {
+		_ = file.Close()
+	}
+	return err
+}
+
+// read decides on the answer and reads the beginning of what it needs of r, whose
+// file is open. It reports true if file is to stay open for the rest.
+func (t *fetch) read(file *os.File, r *resource) (keep bool, err error) {
+	p := r.choose(t.ask.acceptEncoding, t.wantsMade(r))
+	if p == nil {
+		t.outcome.take(406, r, nil, nil)
 		return false, nil
 	}
+	status, spans := t.ask.decide(r, p)
+	t.outcome.take(status, r, p, spans)
+	if status >= 300 {
+		return false, nil
+	}
+	if p.made {
+		b, ok := t.files.await(r, p, t)
+		switch {
+		case ok && b == nil:
+			return false, errWaits
+		case ok:
+			t.outcome.blob = b
+			return false, nil
+		}
+		t.plain = true
+		return t.read(file, r)
+	}
+	if t.ask.isHead || t.outcome.length() == 0 {
+		return false, nil
+	}
+	if p.coding != identity {
+		other, err := t.files.openRep(p)
+		if err != nil {
+			t.files.cache.remove(r)
+			return false, errShrunk
+		}
+		keep, err := t.open(other, r, p)
+		if !keep {
+			_ = other.Close()
+		}
+		return false, err
+	}
+	return t.open(file, r, p)
+}
+
+// wantsMade reports whether a representation of r that is yet to be made will do.
+// One is made for the cache only; and ranges are those of what is there.
+func (t *fetch) wantsMade(r *resource) bool {
+	return !t.plain && (t.ask.rangeSpec == "" || t.ask.isHead) && r.quiet && t.files.opts.Compress && t.files.cache.has(r)
+}
+
+// open reads p, whose file is open: all of it, or the beginning of what is asked
+// for. It reports true if file is to stay open for the rest.
+func (t *fetch) open(file *os.File, r *resource, p *rep) (keep bool, err error) {
+	if ok, err := t.readForCache(file, r, p); ok || err != nil {
+		return false, err
+	}
 	buffers := &t.files.buffers
-	if t.want.length <= smallFile && buffers.fits(int(t.want.length)) {
-		t.chunk = buffers.get(int(t.want.length))
-		return false, t.fill(file, int(t.want.length))
+	length := t.outcome.length()
+	if length <= smallFile && buffers.fits(int(length)) {
+		t.outcome.chunk = buffers.get(int(length))
+		return false, t.filled(t.outcome.chunk.readParts(file, t.partsOf(p)))
 	}
 	if t.files.open.Add(1) > int64(t.files.opts.MaxOpen) {
 		t.files.open.Add(-1)
 		return false, errTooMany
 	}
-	size := min(int64(buffers.affordable(firstChunk, firstChunk)), t.want.length)
-	t.chunk = buffers.get(int(size))
-	if err := t.fill(file, int(size)); err != nil {
+	first := t.partsOf(p)[0].span
+	size := int(min(int64(buffers.affordable(firstChunk, firstChunk)), first.length))
+	t.outcome.chunk = buffers.get(size)
+	if err := t.filled(t.outcome.chunk.read(file, first.start, size)); err != nil {
 		t.files.open.Add(-1)
 		return false, err
 	}
-	t.file = file
+	t.outcome.file = file
 	return true, nil
 }
 
-// fill reads n octets into t.chunk; it gives the chunk back if it fails.
-func (t *fetch) fill(file *os.File, n int) error {
-	err := t.chunk.read(file, t.want.start, n)
+func (t *fetch) partsOf(p *rep) []part {
+	if t.outcome.parts != nil {
+		return t.outcome.parts
+	}
+	return []part{{span: span{0, p.length()}}}
+}
+
+// readForCache reads all of p into memory, if that is small and the cache has
+// room.
+func (t *fetch) readForCache(file *os.File, r *resource, p *rep) (ok bool, err error) {
+	if p.stamp.size > smallFile || !r.quiet {
+		return false, nil
+	}
+	if b := p.borrow(); b != nil {
+		t.outcome.blob = b
+		return true, nil
+	}
+	b := t.files.cache.newBlob(p.stamp.size)
+	if b == nil {
+		return false, nil
+	}
+	if err := readWhole(file, p.stamp, b.p); err != nil {
+		b.unref()
+		return false, err
+	}
+	t.files.cache.keep(r, p, b)
+	t.outcome.blob = b
+	return true, nil
+}
+
+// filled gives the chunk back if it could not be filled.
+func (t *fetch) filled(err error) error {
 	if err != nil {
-		t.files.buffers.put(t.chunk)
-		t.chunk = nil
+		t.files.buffers.put(t.outcome.chunk)
+		t.outcome.chunk = nil
 	}
 	return err
 }
 
-func (t *fetch) describe(info fs.FileInfo, name string, now time.Time) {
-	t.info = fileInfo{
-		size:     info.Size(),
-		modified: info.ModTime(),
-		etag:     etagOf(info.Size(), info.ModTime(), now),
-		kind:     t.files.typeOf(name),
-	}
-	// "An origin server with a clock … MUST NOT generate a Last-Modified date
-	// that is later than the server's time of message origination (Date, if
-	// any)." RFC 9110, Section 8.8.2.1.
-	if t.info.modified.After(now) {
-		t.info.modified = now
-	}
-}
-
-// drop gives back what no answer will.
-func (t *fetch) drop() {
-	t.files.buffers.put(t.chunk)
-	t.chunk = nil
-	if t.file != nil {
-		t.files.closeFile(t.file)
-		t.file = nil
-	}
-}
-
 // answer answers, on the loop; x is nil if nobody waits any more.
 func (t *fetch) answer(x *loop.Exchange) {
-	if x == nil {
-		t.drop()
-		return
-	}
-	switch t.status {
-	case 200, 206:
-		t.describeTo(x)
-		_ = x.SetHeader("content-type", t.info.kind)
-		_ = x.SetHeader("x-content-type-options", "nosniff")
-		if t.status == 206 {
-			_ = x.SetHeader("content-range", t.contentRange)
-		}
-		t.send(x)
-	case 304:
-		t.describeTo(x)
-		_ = x.Send(304, nil)
-	case 301:
+	switch {
+	case x == nil:
+		t.outcome.drop(t.files)
+	case t.outcome.status == 301:
 		_ = x.SetHeader("location", slashed(t.raw, t.query))
 		_ = x.Send(301, nil)
-	case 403:
-		sendText(x, 403, "403 forbidden")
-	case 404:
-		sendText(x, 404, notFound)
-	case 412:
-		sendText(x, 412, "Precondition Failed")
-	case 416:
-		_ = x.SetHeader("content-range", t.contentRange)
-		sendText(x, 416, "Range Not Satisfiable")
-	case 503:
-		sendBusy(x)
+	case t.page != nil:
+		t.page.send(x)
 	default:
-		sendText(x, 500, "Internal Server Error")
+		t.outcome.send(t.files, x, t)
 	}
 }
 
-func (t *fetch) describeTo(x *loop.Exchange) {
-	_ = x.SetHeader("accept-ranges", "bytes")
-	_ = x.SetHeader("etag", t.info.etag)
-	_ = x.SetHeader("last-modified", httpDate(t.info.modified))
+// A refresh asks the disk whether a resource that is in demand is still what it
+// was, so that nobody has to wait for that.
+type refresh struct {
+	files *Files
+	r     *resource
 }
 
-// send sends the file, and gives away what t holds.
-func (t *fetch) send(x *loop.Exchange) {
-	c, file := t.chunk, t.file
-	t.chunk, t.file = nil, nil
-	switch {
-	case t.ask.isHead:
-		_ = x.SetHeader("content-length", decimal(t.want.length))
-		_ = x.Send(t.status, nil)
-	case file != nil:
-		_ = x.SendSource(t.status, t.want.length, newBody(t.files, t.async, file, c, t.want))
-	case c != nil:
-		buffers := &t.files.buffers
-		_ = x.SendOwned(t.status, c.p, func() { buffers.put(c) })
-	default:
-		_ = x.Send(t.status, nil)
+func (j refresh) Run() {
+	file, _, err := j.files.look(j.r.key)
+	if err == nil {
+		_ = file.Close()
 	}
+	j.r.checking.Store(false)
 }
 
-// slashed returns where a directory that was asked for as path, without a
-// slash behind it, is found.
-func slashed(path, query string) string {
-	// Two slashes, or what a browser takes for them, would begin a host.
-	to := "/" + strings.TrimLeft(path, "/\\") + "/"
-	to = strings.ReplaceAll(to, "\\", "%5C")
-	if query != "" {
-		to += "?" + query
+// fromMemory answers on the loop, if what is needed is in memory and was compared
+// with the disk lately.
+func (f *Files) fromMemory(x *loop.Exchange, name string, ask *question) bool {
+	r := f.cache.get(name)
+	if r == nil || f.closed.Load() {
+		return false
 	}
-	var b strings.Builder
-	for i := range len(to) {
-		if to[i] < 0x80 {
-			b.WriteByte(to[i])
-		} else {
-			b.WriteString(url.PathEscape(to[i : i+1])) // a field value is ASCII
+	age := f.now() - r.checked.Load()
+	if age >= int64(f.opts.CacheValid) {
+		return false
+	}
+	if age >= int64(f.opts.CacheValid)/2 && !r.checking.Swap(true) && f.jobs.Add(refresh{f, r}) != nil {
+		r.checking.Store(false)
+	}
+	p := r.choose(ask.acceptEncoding, ask.rangeSpec == "" || ask.isHead)
+	if p == nil {
+		return false
+	}
+	var out outcome
+	status, spans := ask.decide(r, p)
+	if status < 300 && (!ask.isHead || p.made) && p.stamp.size > 0 {
+		if out.blob = p.borrow(); out.blob == nil {
+			return false
 		}
 	}
-	return b.String()
+	out.take(status, r, p, spans)
+	out.send(f, x, nil)
+	return true
 }

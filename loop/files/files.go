@@ -5,105 +5,80 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"runtime"
 	"strings"
 	"sync/atomic"
-
-	"github.com/rs/zerolog"
+	"time"
 
 	"github.com/h2loop/h2loop/internal/jobs"
 	"github.com/h2loop/h2loop/loop"
 )
 
-// Options say how files are served. The zero value of each field means the
-// default that its comment names.
-type Options struct {
-	// Workers is how many goroutines at most touch the disk at once.
-	// Default: four for each of GOMAXPROCS, at least 16.
-	Workers int
-
-	// Queue is how many requests may wait for a worker; more are answered
-	// with 503. Default 1024.
-	Queue int
-
-	// MaxOpen is how many files may be in the middle of being sent; more
-	// requests are answered with 503. Files that are sent as one region do
-	// not count. Default 4096.
-	MaxOpen int
-
-	// MaxBuffered is how many octets of file contents may be in memory before
-	// responses make do with the smallest chunks. Default 64 MiB.
-	MaxBuffered int64
-
-	// Types maps file name extensions, in lower case and with the dot, to
-	// content types, before and beside the common ones that are known.
-	Types map[string]string
-
-	// Logger takes what goes wrong with the disk. Default: no log.
-	Logger *zerolog.Logger
-
-	noCache bool // a test wants the disk to be cold
-}
-
-const (
-	defaultQueue       = 1024
-	defaultMaxOpen     = 4096
-	defaultMaxBuffered = 64 << 20
-	minWorkers         = 16
-)
-
-func (opts Options) withDefaults() Options {
-	if opts.Workers <= 0 {
-		opts.Workers = max(minWorkers, 4*runtime.GOMAXPROCS(0))
-	}
-	if opts.Queue <= 0 {
-		opts.Queue = defaultQueue
-	}
-	if opts.MaxOpen <= 0 {
-		opts.MaxOpen = defaultMaxOpen
-	}
-	if opts.MaxBuffered <= 0 {
-		opts.MaxBuffered = defaultMaxBuffered
-	}
-	if opts.Logger == nil {
-		nop := zerolog.Nop()
-		opts.Logger = &nop
-	}
-	return opts
-}
-
 // Files serves the files of a directory. Its methods may be called from any
 // goroutine.
 type Files struct {
-	opts    Options
-	root    *os.Root
-	jobs    *jobs.Queue
-	buffers buffers
-	open    atomic.Int64 // files in the middle of being sent
+	opts        Options
+	root        *os.Root
+	jobs        *jobs.Queue
+	compressors *compressors // nil if nothing is to be compressed
+	buffers     buffers
+	cache       cache
+	open        atomic.Int64 // files in the middle of being sent
+	closed      atomic.Bool
+	started     time.Time
+	lastMissing atomic.Pointer[missingPage]
 }
 
-// New opens the directory root, to be served.
+// New opens the directory root, to be served. An error about opts names the field.
 func New(root string, opts Options) (*Files, error) {
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("files: %w", err)
+	}
 	opts = opts.withDefaults()
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, fmt.Errorf("files: %w", err)
 	}
-	q, err := jobs.New(opts.Workers, opts.Queue)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("files: making a pool: %w", err), r.Close())
-	}
-	f := &Files{opts: opts, root: r, jobs: q}
+	f := &Files{opts: opts, root: r, started: time.Now()}
 	f.buffers.budget = opts.MaxBuffered
+	f.cache.init(opts.Cache)
+	if err := f.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("files: %w", err), r.Close())
+	}
 	return f, nil
+}
+
+func (f *Files) start() (err error) {
+	if f.opts.NotFound != "" {
+		if _, err := f.readMissingPage(); err != nil {
+			return fmt.Errorf("Options.NotFound: %w", err)
+		}
+	}
+	if f.jobs, err = jobs.New(f.opts.Workers, f.opts.Queue); err != nil {
+		return fmt.Errorf("making a pool: %w", err)
+	}
+	if f.opts.Compress {
+		if f.compressors, err = newCompressors(f.opts.Queue); err != nil {
+			f.jobs.Close()
+			return fmt.Errorf("making compressors: %w", err)
+		}
+	}
+	return nil
 }
 
 // Close lets go of the directory. Responses that are being sent go on; requests
 // yet to come are answered with 503.
 func (f *Files) Close() error {
+	f.closed.Store(true)
 	f.jobs.Close()
+	if f.compressors != nil {
+		f.compressors.Close()
+	}
+	f.cache.clear()
 	return f.root.Close()
 }
+
+// now is the clock by which the age of what is cached is told.
+func (f *Files) now() int64 { return int64(time.Since(f.started)) }
 
 // Handler returns a handler that serves the file whose path is what the named
 // wildcard of the route's pattern matched, as in
@@ -120,11 +95,17 @@ func (f *Files) Handler(wildcard string) loop.Handler {
 			return
 		}
 		name, ok := pathOf(x, wildcard)
-		if !ok {
+		if !ok && f.opts.NotFound == "" {
 			sendText(x, 404, notFound)
 			return
 		}
-		if err := f.jobs.Add(newFetch(f, x, name)); err != nil {
+		ask := questionOf(x)
+		if ok && f.fromMemory(x, name, &ask) {
+			return
+		}
+		t := newFetch(f, x, name, &ask)
+		t.missing = !ok
+		if f.jobs.Add(t) != nil {
 			sendBusy(x)
 		}
 	}

@@ -12,8 +12,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-func TestServesFiles(t *testing.T) {
-	s := newSite(t, Options{Types: map[string]string{".odd": "application/x-odd", ".css": "text/x-css"}})
+func TestServesFiles(t *testing.T) { withAndWithoutCache(t, testServesFiles) }
+
+func testServesFiles(t *testing.T, opts Options) {
+	opts.Types = map[string]string{".odd": "application/x-odd", ".css": "text/x-css"}
+	s := newSite(t, opts)
 	s.write("index.html", []byte("<p>home"))
 	s.write("a.txt", []byte("text"))
 	s.write("empty.txt", nil)
@@ -344,8 +347,10 @@ func TestStatusOfErrors(t *testing.T) {
 	}
 }
 
-func TestConditional(t *testing.T) {
-	s := newSite(t, Options{})
+func TestConditional(t *testing.T) { withAndWithoutCache(t, testConditional) }
+
+func testConditional(t *testing.T, opts Options) {
+	s := newSite(t, opts)
 	s.write("a.txt", []byte("0123456789"))
 	etag := s.get("/a.txt").Header.Get("ETag")
 	const (
@@ -462,8 +467,10 @@ func TestFreshFile(t *testing.T) {
 	}
 }
 
-func TestRange(t *testing.T) {
-	s := newSite(t, Options{})
+func TestRange(t *testing.T) { withAndWithoutCache(t, testRange) }
+
+func testRange(t *testing.T, opts Options) {
+	s := newSite(t, opts)
 	const body = "0123456789"
 	s.write("a.txt", []byte(body))
 	s.write("empty.txt", nil)
@@ -490,9 +497,12 @@ func TestRange(t *testing.T) {
 		{"bytes=10-20", 416, "", "bytes */10"},
 		{"bytes=99999999999999999999999999-", 416, "", "bytes */10"},
 		{"bytes=-0", 416, "", "bytes */10"},
-		// Several ranges are answered with the whole.
-		{"bytes=0-1,3-4", 200, body, ""},
-		{"bytes=0-0,-1", 200, body, ""},
+		// Parts would be longer than what is between these.
+		{"bytes=0-1,3-4", 206, "01234", "bytes 0-4/10"},
+		{"bytes=0-0,-1", 206, body, "bytes 0-9/10"},
+		{"bytes=0-0,10-,99-", 206, "0", "bytes 0-0/10"},
+		{"bytes=10-,99-", 416, "", "bytes */10"},
+		{"bytes=0-0,x", 200, body, ""},
 		// Malformed, or of another unit: as if it were not there.
 		{"bytes=5-2", 200, body, ""},
 		{"bytes=", 200, body, ""},

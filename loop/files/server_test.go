@@ -81,6 +81,13 @@ func hotAndCold(t *testing.T, f func(t *testing.T, cold bool)) {
 	t.Run("cold", func(t *testing.T) { f(t, true) })
 }
 
+// withAndWithoutCache runs f with files that stay in memory and with files that
+// do not.
+func withAndWithoutCache(t *testing.T, f func(t *testing.T, opts Options)) {
+	t.Run("cached", func(t *testing.T) { f(t, Options{CacheValid: time.Hour, eager: true}) })
+	t.Run("not cached", func(t *testing.T) { f(t, Options{Cache: -1}) })
+}
+
 func newClient() *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -180,9 +187,29 @@ func (s *site) wantNothingHeld() {
 	s.t.Helper()
 	s.eventually("no chunk is taken", func() bool { return s.files.buffers.taken.Load() == 0 })
 	s.eventually("no file is open", func() bool { return s.openFiles() == 0 && s.files.open.Load() == 0 })
+	s.eventually("the cache holds what it knows, and no more", func() bool { return s.files.cache.held.Load() == s.cached() })
 	if n := s.files.buffers.used.Load(); n != 0 {
 		s.t.Errorf("%d octets of the budget are used by nobody", n)
 	}
+}
+
+// cached counts the octets that the cache has a right to hold.
+func (s *site) cached() (n int64) {
+	c := &s.files.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.ring {
+		n += resourceCost
+		for _, p := range r.reps {
+			if p == nil {
+				continue
+			}
+			if b := p.content.Load(); b != nil {
+				n += int64(len(b.p))
+			}
+		}
+	}
+	return n
 }
 
 // openFiles counts the descriptors of this process that refer to files of s,

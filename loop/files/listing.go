@@ -1,0 +1,3 @@
+package files
+
+func (t *fetch) list() error { return errNotFile }
