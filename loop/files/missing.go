@@ -17,8 +17,10 @@ type page struct {
 }
 
 func (p *page) send(x *loop.Exchange) {
-	_ = x.SetHeader("content-type", p.kind)
-	_ = x.SetHeader("x-content-type-options", "nosniff")
+	if p.status != 304 {
+		_ = x.SetHeader("content-type", p.kind)
+		_ = x.SetHeader("x-content-type-options", "nosniff")
+	}
 	if p.etag != "" {
 		_ = x.SetHeader("etag", p.etag)
 	}

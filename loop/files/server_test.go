@@ -37,7 +37,14 @@ var old = time.Date(2024, 5, 17, 12, 30, 15, 678, time.UTC)
 
 func newSite(t *testing.T, opts Options) *site {
 	t.Helper()
+	return newSiteWith(t, opts, func(*site) {})
+}
+
+// newSiteWith has prepare put into the directory what must be there at the start.
+func newSiteWith(t *testing.T, opts Options, prepare func(s *site)) *site {
+	t.Helper()
 	dir := t.TempDir()
+	prepare(&site{t: t, dir: dir})
 	f, err := New(dir, opts)
 	if err != nil {
 		t.Fatal(err)
