@@ -21,8 +21,8 @@ const (
 	// its time; beyond 6 it is hardly smaller.
 	compressLevel = 6
 
-	// zstdWindow is what decoders must allow for: "encoders MUST NOT use a
-	// Window_Size of more than 8 MB". RFC 9659, Section 3.
+	// zstdWindow is the largest that decoders must allow for, and encoders may
+	// use: RFC 9659, Section 3.
 	zstdWindow = 8 << 20
 
 	// worthwhile is the part of its length by which a file must become

@@ -23,15 +23,14 @@ func (s span) end() int64 { return s.start + s.length }
 const (
 	// maxRanges is how many ranges one request may have before they are
 	// ignored: players and readers of documents ask for a few, and each costs
-	// a read. "A server that supports range requests MAY ignore or reject a
-	// Range header field that contains … many small ranges". RFC 9110,
+	// a read. "A server MAY ignore the Range header field." RFC 9110,
 	// Section 14.2.
 	maxRanges = 64
 
 	// partOverhead is about what stands before each part of a multipart body.
-	// "A server MAY coalesce any of the ranges that overlap, or that are
-	// separated by a gap that is smaller than the overhead of sending multiple
-	// parts". RFC 9110, Section 15.3.7.2.
+	// "When multiple ranges are requested, a server MAY coalesce any of the
+	// ranges that overlap, or that are separated by a gap that is smaller than
+	// the overhead of sending multiple parts". RFC 9110, Section 15.3.7.2.
 	partOverhead = 128
 )
 
