@@ -529,3 +529,10 @@ func testRange(t *testing.T, opts Options) {
 		}
 	}
 }
+
+// TestTypes sees that what the table says can be sent.
+func TestTypes(t *testing.T) {
+	if err := (&Options{Types: commonTypes}).validate(); err != nil {
+		t.Error(err)
+	}
+}
