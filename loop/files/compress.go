@@ -105,7 +105,7 @@ func isText(kind string) bool {
 		return true
 	}
 	switch kind {
-	case "application/json", "application/javascript", "application/xml", "application/yaml", "application/toml",
+	case "application/json", "application/jsonl", "application/x-ndjson", "application/javascript", "application/xml", "application/yaml", "application/toml",
 		"application/wasm", "application/vnd.apple.mpegurl", "application/rtf", "application/sql",
 		"font/otf", "font/ttf", "image/bmp", "image/x-icon":
 		return true
