@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/loop/files"
 )
 
 const usage = `NAME
@@ -25,8 +27,10 @@ DESCRIPTION
   Without DIR, h2loop serves a page about itself and a few routes to try.
 
   With DIR, it serves the files in that directory: index.html for a path that
-  ends in a slash, ranges and conditional requests; never a name that begins
-  with a dot, and nothing outside DIR, wherever symbolic links point.
+  ends in a slash, ranges and conditional requests, and a.css.br, a.css.zst or
+  a.css.gz in place of a.css to clients that like that; never a name that begins
+  with a dot, and nothing outside DIR, wherever symbolic links point. Changes of
+  a file are seen within a second.
 
 FLAGS
  Where to serve
@@ -44,6 +48,15 @@ FLAGS
   --cert FILE              certificate chain, in PEM; without it a certificate
                            for development is made in memory
   --key FILE               private key of that certificate, in PEM
+
+ The directory
+  --list                   list what is in a directory without an index.html
+  --compress               compress text, with zstd or gzip as the client likes
+  --cache-control RULE     "VALUE" for all files, or "PATTERN: VALUE": "assets/"
+                           for those below a directory, "*.css" for names; may
+                           be given several times, and the first that fits holds
+  --not-found FILE         the page, in DIR, for what is not there; if its name
+                           begins with a dot, it is not served otherwise
 
  Running
   --loops N                event loops; 0 for one per CPU that the process may
@@ -85,6 +98,8 @@ EXAMPLES
       serve it to the world
   h2loop --listen '' --listen-cleartext unix:/run/h2loop.sock public
       serve it behind a proxy
+  h2loop --list --compress --cache-control '*.css: max-age=3600' public
+      with a list of files, compression, and style sheets that caches keep
   curl -k https://localhost:8443/hello
   curl http://localhost:8080/hello
 `
@@ -92,6 +107,7 @@ EXAMPLES
 // options are what the command line says.
 type options struct {
 	dir       string // "" for the page
+	files     files.Options
 	listen    []string
 	cleartext []string
 	cert, key string
@@ -125,6 +141,7 @@ func newFlags() (flags *flag.FlagSet, opts *options, level *string) {
 	flags.BoolVar(&opts.bench, "bench", false, "")
 	flags.BoolVar(&opts.version, "version", false, "")
 	flags.DurationVar(&opts.drainTimeout, "drain-timeout", 30*time.Second, "")
+	addDirFlags(flags, &opts.files)
 	flags.StringVar(&opts.logFormat, "log-format", "auto", "")
 	return flags, opts, flags.String("log-level", "info", "")
 }
@@ -165,7 +182,7 @@ func parseFlags(args []string) (opts options, err error) {
 	case len(opts.listen)+len(opts.cleartext) == 0:
 		return opts, errors.New("--listen and --listen-cleartext are both empty: nowhere to serve")
 	}
-	return opts, nil
+	return opts, opts.checkDir()
 }
 
 var dashed = regexp.MustCompile(` -([a-z])`)

@@ -16,7 +16,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/h2loop/h2loop/loop"
-	"github.com/h2loop/h2loop/loop/files"
 )
 
 func main() {
@@ -49,12 +48,11 @@ func serve(opts options, log zerolog.Logger) error {
 	signals := catchSignals()
 	defer signals.stop()
 	cfg := loop.Config{Loops: opts.loops, Logger: &log, DrainTimeout: opts.drainTimeout}
-	var dir *files.Files
-	if opts.dir != "" {
-		var err error
-		if dir, err = files.New(opts.dir, files.Options{Logger: &log}); err != nil {
-			return err
-		}
+	dir, err := opts.openDir(&log)
+	if err != nil {
+		return err
+	}
+	if dir != nil {
 		defer dir.Close()
 	}
 	cert, err := opts.certificate()
