@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -208,4 +209,44 @@ func TestValidation(t *testing.T) {
 			t.Errorf("%v, which does not name %s", err, field)
 		}
 	}
+}
+
+// TestOneLooksForAll has more requests for one file at once than the queue has
+// places, when the file is not in the cache and when it was there for too long.
+func TestOneLooksForAll(t *testing.T) {
+	const valid = 50 * time.Millisecond
+	s := newSite(t, Options{CacheValid: valid, eager: true, Workers: 1, Queue: 10})
+	s.write("a.txt", []byte("text"))
+	for range 3 {
+		time.Sleep(valid)
+		g := make(gate)
+		if err := s.files.jobs.Add(g); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 150 {
+			wg.Go(func() {
+				if r := s.get("/a.txt"); r.StatusCode != 200 || r.body != "text" {
+					t.Errorf("%d %q", r.StatusCode, r.body)
+				}
+			})
+		}
+		s.eventually("all but one wait for that one", func() bool {
+			s.files.lookups.mu.Lock()
+			defer s.files.lookups.mu.Unlock()
+			return s.files.lookups.waiting == 149
+		})
+		close(g)
+		wg.Wait()
+	}
+	// What is not there is not in the cache either: all have to look.
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			if r := s.get("/missing"); r.StatusCode != 404 {
+				t.Errorf("%d", r.StatusCode)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -33,7 +33,8 @@
 // those beside it, is seen after so long at most. A version is known by its length,
 // the times of its last change, and its inode. A file that was changed within the
 // last second is not remembered, because it may change again without its times
-// doing so.
+// doing so. Where several ask at once for what the disk is to be asked for, one
+// request looks and the others wait for what it finds.
 //
 // [Options.Cache] bounds what is held, that which slow clients have not been sent
 // yet included. What was not asked for of late makes room.

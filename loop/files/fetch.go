@@ -30,6 +30,7 @@ type fetch struct {
 	raw   string // the request's path as it came, for a redirect
 	query string
 
+	leads   bool // others wait for what it finds
 	missing bool // there can be no such file
 	plain   bool // nothing is to be compressed for it
 
@@ -50,18 +51,27 @@ func newFetch(f *Files, x *loop.Exchange, name string, ask *question) *fetch {
 
 // Run finds the file and reads the beginning of what is asked for.
 func (t *fetch) Run() {
+	f, name, leads := t.files, t.name, t.leads
+	t.leads = false
 	if t.async.Done() {
+		if leads {
+			f.endLookup(name)
+		}
 		return
 	}
-	switch err := t.load(); {
+	err := t.load()
+	if leads {
+		f.endLookup(name)
+	}
+	switch {
 	case errors.Is(err, errWaits): // it is somebody else's now
 		return
 	case err != nil:
-		t.outcome.drop(t.files)
+		t.outcome.drop(f)
 		t.outcome = outcome{status: t.statusOf(err)}
 	}
 	if t.outcome.status == 404 {
-		t.page = t.files.missingPage()
+		t.page = f.missingPage()
 	}
 	t.deliver()
 }

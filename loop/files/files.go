@@ -22,6 +22,7 @@ type Files struct {
 	compressors *compressors // nil if nothing is to be compressed
 	buffers     buffers
 	cache       cache
+	lookups     lookups
 	open        atomic.Int64 // files in the middle of being sent
 	closed      atomic.Bool
 	started     time.Time
@@ -41,6 +42,9 @@ func New(root string, opts Options) (*Files, error) {
 	f := &Files{opts: opts, root: r, started: time.Now()}
 	f.buffers.budget = opts.MaxBuffered
 	f.cache.init(opts.Cache)
+	if opts.Cache > 0 {
+		f.lookups.init(waitersPerPlace * opts.Queue)
+	}
 	if err := f.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("files: %w", err), r.Close())
 	}
@@ -105,8 +109,14 @@ func (f *Files) Handler(wildcard string) loop.Handler {
 		}
 		t := newFetch(f, x, name, &ask)
 		t.missing = !ok
+		if ok && f.lookups.join(t) {
+			return
+		}
 		if f.jobs.Add(t) != nil {
 			sendBusy(x)
+			if t.leads {
+				f.endLookup(name)
+			}
 		}
 	}
 }
