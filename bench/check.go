@@ -76,5 +76,8 @@ func checkOne(ctx context.Context, g *ground, w workload, transport *http.Transp
 	if resp.ProtoMajor != major || resp.StatusCode/100 != 2 || !w.upload && n != int64(w.size) {
 		return fmt.Errorf("%s %s: %s %s with %d octets", method, url, resp.Proto, resp.Status, n)
 	}
+	if resp.Close {
+		return fmt.Errorf("%s %s: the connection does not persist", method, url)
+	}
 	return nil
 }
