@@ -60,7 +60,7 @@ var rooms = []room{
 		outside: []string{"github.com/rs/zerolog", "golang.org/x/sys/unix"},
 	},
 	{path: "cmd/...", inside: []string{"loop/..."}, outside: []string{"github.com/rs/zerolog", "golang.org/x/sys/unix"}},
-	{path: "examples/...", inside: []string{"loop/..."}, outside: []string{"github.com/rs/zerolog"}},
+	{path: "examples/...", inside: []string{"loop/...", "frames"}, outside: []string{"github.com/rs/zerolog"}},
 	{
 		// Clients that talk in frames, and servers that embed loop. Nothing imports it.
 		path:    "bench/stress/...",
