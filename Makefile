@@ -23,14 +23,14 @@ ROUNDS ?= 5
 SCALE ?= 1
 BENCHFLAGS ?=
 
-.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race fuzz bench h2spec load bench-peers test-tools bench-tools clean
+.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz bench h2spec load bench-peers test-tools bench-tools clean
 
 all: build
 
 build:
 	$(GO) build -o $(BIN)/h2loop ./cmd/h2loop
 
-check: fmt-check lint tidy-check test
+check: fmt-check lint tidy-check test interop
 
 fmt: $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) fmt
@@ -54,6 +54,13 @@ unit: test-tools
 
 race: test-tools
 	timeout --kill-after=10 720 $(GO) test -race -timeout 10m ./...
+
+# What others have written for net/http, served by loop: a module of its own.
+interop: $(GOLANGCI_LINT)
+	cd loop/interop
+	$(GOLANGCI_LINT) run
+	$(GO) mod tidy -diff
+	timeout --kill-after=10 240 $(GO) test -timeout 3m ./...
 
 # Each Fuzz function of each package for FUZZTIME.
 fuzz:

@@ -172,7 +172,8 @@ func (r *BodyReader) Trailers(yield func(name, value string) bool) {
 	}
 }
 
-// Close throws away what was not read of the body, and what is still to come.
+// Close throws away what was not read of the body, and what is still to come. A Read
+// that waits returns: Close may be called beside it.
 func (r *BodyReader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,6 +181,10 @@ func (r *BodyReader) Close() error {
 		n := len(r.buf) - r.at
 		r.closed, r.buf, r.at = true, nil, 0
 		r.owe(n)
+		select {
+		case r.ready <- struct{}{}:
+		default:
+		}
 	}
 	return nil
 }

@@ -342,6 +342,30 @@ func TestHTTPUpload(t *testing.T) {
 	})
 }
 
+// TestHTTPCloseWhileReading closes a body that somebody waits for, as grpc-go's server
+// does when a call has ended before its client has.
+func TestHTTPCloseWhileReading(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			read := make(chan error)
+			go func() {
+				_, err := r.Body.Read(make([]byte, 1))
+				read <- err
+			}()
+			time.Sleep(10 * time.Millisecond)
+			_ = r.Body.Close()
+			if err := <-read; !errors.Is(err, http.ErrBodyReadAfterClose) {
+				t.Errorf("%v", err)
+			}
+			_, _ = io.WriteString(w, "closed")
+		}))
+	})
+	p := ts.open(cleartext)
+	a := p.answer(p.post("/"))
+	a.want(t, "200", "closed")
+}
+
 // TestHTTPStandardHandlers serves what the standard library has to be served.
 func TestHTTPStandardHandlers(t *testing.T) {
 	t.Parallel()

@@ -57,14 +57,14 @@ func (w *httpCrew) trim() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dismiss((w.spare + 1) / 2)
-	w.spare = len(w.idle)
+	w.spare = len(w.idle) // until call takes from them
 }
 
 // end lets all of them go.
 func (w *httpCrew) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = true
+	w.ended, w.spare = true, 0
 	w.dismiss(len(w.idle))
 }
 
