@@ -17,7 +17,10 @@
 // time; or it goes to a goroutine of its own, by [Exchange.Async], and comes back
 // with [Async.Do], or takes an exchange along with [Exchange.OffLoop].
 //
-// [Middleware] runs before callbacks of either kind, for the whole server
+// What is written for net/http is served by [Server.HandleHTTP]: any http.Handler,
+// on a goroutine for each request.
+//
+// [Middleware] runs before callbacks of each kind, for the whole server
 // ([Server.Use]), for the routes below a path ([Server.Group]) or for one route.
 //
 // An [Exchange] is one request and its response. It belongs to its loop; it is

@@ -17,8 +17,11 @@ import (
 // returned, whatever the client does meanwhile. What is written for a loop costs
 // less: see [Server.Handle].
 //
-// All of a [http.ResponseController] is there, and an [http.Hijacker] where a client
-// of HTTP/1.1 asks to switch protocols; an [http.Pusher] is not.
+// All of a [http.ResponseController] is there but Hijack: what switches protocols is
+// for [Server.HandleUpgrade]. There is no [http.Pusher] either. What a handler sees and
+// does is what it would be with net/http's own server; a table in the tests has the
+// few differences. A handler may write what it likes behind its return, and from any
+// goroutine: it gets an error.
 //
 // It is a method of Server, and the adapter is a part of this package, because the
 // adapter is made of what the package keeps to itself: an answer that is complete

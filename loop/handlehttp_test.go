@@ -28,7 +28,13 @@ import (
 // in a group.
 func TestHandleHTTP(t *testing.T) {
 	t.Parallel()
-	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+	var done atomic.Int64
+	hooks := loop.Hooks{RequestDone: func(_ *loop.Exchange, i loop.RequestInfo) {
+		if i.Status == 200 && i.Err == nil {
+			done.Add(1)
+		}
+	}}
+	ts := newServer(t, loop.Config{Hooks: hooks}, func(srv *loop.Server) {
 		srv.Use(func(next loop.Handler) loop.Handler {
 			return func(x *loop.Exchange) {
 				_ = x.SetHeader("x-server", "h2loop")
@@ -55,6 +61,7 @@ func TestHandleHTTP(t *testing.T) {
 		}
 		ts.do(c, "GET", ts.url(cleartext, "/plain"), nil).want(t, 200, "plain")
 	})
+	eventually(t, "the hook has seen all", func() bool { return done.Load() == 6 })
 	defer func() {
 		if v := recover(); v == nil {
 			t.Error("no panic for a handler that is nil")

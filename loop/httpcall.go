@@ -235,7 +235,7 @@ func (c *httpCall) hasOwnLength(x *Exchange) bool {
 
 // begin sends the header section.
 func (c *httpCall) begin(x *Exchange, fields []message.Field, end bool) error {
-	x.answered = true
+	x.answered, x.status = true, c.status
 	if !c.head.hasDate {
 		fields = append(fields, message.Field{Name: "date", Value: x.conn.loop.date})
 	}
