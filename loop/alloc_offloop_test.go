@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"encoding/binary"
+	"net/http"
 	"testing"
 )
 
@@ -37,6 +38,9 @@ func TestAllocOffLoop(t *testing.T) {
 		}},
 		{"blocking", 12, func(srv *Server) {
 			srv.HandleBlocking("GET /items/{id}", func(_ context.Context, x *Exchange) error { return x.SendStatic(200, hello) })
+		}},
+		{"http", 12, func(srv *Server) {
+			srv.HandleHTTP("GET /items/{id}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(hello) }))
 		}},
 		{"stream", 2, func(srv *Server) {
 			srv.Handle("GET /items/{id}", func(x *Exchange) {

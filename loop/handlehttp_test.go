@@ -373,6 +373,39 @@ func TestHTTPCloseWhileReading(t *testing.T) {
 	a.want(t, "200", "closed")
 }
 
+// TestHTTPBehindSuspend has middleware suspend a request with a body.
+func TestHTTPBehindSuspend(t *testing.T) {
+	t.Parallel()
+	body := pattern(1 << 20)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(w, r.Body)
+		}), func(next loop.Handler) loop.Handler {
+			return func(x *loop.Exchange) {
+				async := x.Suspend()
+				time.AfterFunc(20*time.Millisecond, func() { _ = async.Continue(next) })
+			}
+		})
+	})
+	ts.forEachVersion(t, func(t *testing.T, c *http.Client) {
+		wantSame(t, ts.do(c, "POST", ts.url(cleartext, "/"), strings.NewReader(string(body))).body, body)
+		ts.do(c, "GET", ts.url(cleartext, "/"), nil).want(t, 200, "")
+	})
+}
+
+// TestHTTPUnix serves on a unix socket, where addresses are not those of TCP.
+func TestHTTPUnix(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	newServer(t, loop.Config{Listeners: []loop.Listener{{Network: "unix", Address: path}}}, func(srv *loop.Server) {
+		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.RemoteAddr, " ", r.Context().Value(http.LocalAddrContextKey))
+		}))
+	})
+	p := openOn(t, dialAddr(t, "unix", path))
+	p.fetch("/").want(t, "200", "@ "+path)
+}
+
 // TestHTTPStandardHandlers serves what the standard library has to be served.
 func TestHTTPStandardHandlers(t *testing.T) {
 	t.Parallel()

@@ -205,7 +205,7 @@ func (c *httpCall) answer(x *Exchange) {
 	}
 	empty := x.isEmpty(c.status)
 	bare := len(c.last) == 0 && (empty || len(s.body) == 0)
-	if c.begin(x, s.fields, bare) != nil || bare {
+	if c.begin(x, s, bare) != nil || bare {
 		s.Release()
 		return
 	}
@@ -234,10 +234,10 @@ func (c *httpCall) hasOwnLength(x *Exchange) bool {
 }
 
 // begin sends the header section.
-func (c *httpCall) begin(x *Exchange, fields []message.Field, end bool) error {
+func (c *httpCall) begin(x *Exchange, s *httpScratch, end bool) error {
 	x.answered, x.status = true, c.status
 	if !c.head.hasDate {
-		fields = append(fields, message.Field{Name: "date", Value: x.conn.loop.date})
+		s.fields = append(s.fields, message.Field{Name: "date", Value: x.conn.loop.date})
 	}
 	if c.head.long {
 		x.conn.protocol.setLongLived(x)
@@ -245,7 +245,7 @@ func (c *httpCall) begin(x *Exchange, fields []message.Field, end bool) error {
 	if c.head.closes {
 		x.conn.retire()
 	}
-	return x.conn.protocol.writeHeaders(x, c.status, fields, end)
+	return x.conn.protocol.writeHeaders(x, c.status, s.fields, end)
 }
 
 // beginStream begins a response on the loop that is not kept any more.
@@ -259,7 +259,7 @@ func (c *httpCall) beginStream(s *httpScratch) {
 	x := c.of.x
 	c.of.loop.touch(x.conn)
 	x.calls++
-	switch err := c.begin(x, s.fields, c.out.empty); {
+	switch err := c.begin(x, s, c.out.empty); {
 	case err != nil:
 		src.Release()
 	case !c.out.empty:
