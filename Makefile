@@ -55,12 +55,15 @@ unit: test-tools
 race: test-tools
 	timeout --kill-after=10 720 $(GO) test -race -timeout 10m ./...
 
-# What others have written for net/http, served by loop: a module of its own.
+# Modules of their own, because of what they need: what others have written for
+# net/http, served by loop, and examples.
 interop: $(GOLANGCI_LINT)
-	cd loop/interop
-	$(GOLANGCI_LINT) run
-	$(GO) mod tidy -diff
-	timeout --kill-after=10 240 $(GO) test -timeout 3m ./...
+	for module in loop/interop examples/chat; do
+		cd $(CURDIR)/$$module
+		$(GOLANGCI_LINT) run
+		$(GO) mod tidy -diff
+		timeout --kill-after=10 240 $(GO) test -timeout 3m ./...
+	done
 
 # Each Fuzz function of each package for FUZZTIME.
 fuzz:
