@@ -91,7 +91,6 @@ type conn struct {
 	active   time.Duration // when octets last came or a stream ended, on the loop's clock
 	since    time.Duration // when the connection was opened
 	timer    timer
-	openedAt time.Duration
 	oldAt    time.Duration // when the connection is old; 0 for never
 	written  int64         // octets that were given to wire
 	socket   h2.Pace       // at which it takes octets while it is full
@@ -138,7 +137,7 @@ func (c *conn) open(gc gnet.Conn) {
 	l.figures.Accepted++
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
-	c.openedAt, c.since, c.active = l.now, l.now, l.now
+	c.since, c.active = l.now, l.now
 	if f := l.srv.cfg.Hooks.ConnOpen; f != nil {
 		c.tellConn(f)
 	}

@@ -67,7 +67,7 @@ func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), err error) {
 // tellConn tells f of c.
 func (c *conn) tellConn(f func(ConnInfo)) {
 	l := c.loop
-	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: int(c.requests), Age: l.now - c.openedAt}
+	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: int(c.requests), Age: l.now - c.since}
 	returned := false
 	defer l.recoverApp("", &returned, nil)
 	if l.srv.cfg.IsolateCallbacks {
