@@ -225,54 +225,31 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 	}
 	for _, n := range []struct {
-		name  string
-		value int
+		name     string
+		field    *int
+		fallback int
 	}{
-		{"MaxBufferedBody", cfg.MaxBufferedBody},
-		{"BlockingWorkers", cfg.BlockingWorkers},
-		{"BlockingQueue", cfg.BlockingQueue},
-		{"HTTPHandlers", cfg.HTTPHandlers},
-		{"MaxStreamBuffer", cfg.MaxStreamBuffer},
-		{"MaxHandshakeBytes", cfg.MaxHandshakeBytes},
-		{"MaxHandshakes", cfg.MaxHandshakes},
-		{"MaxHandshakesPerAddr", cfg.MaxHandshakesPerAddr},
-		{"HandshakeWorkers", cfg.HandshakeWorkers},
-		{"MaxConnRequests", cfg.MaxConnRequests},
-		{"MaxUnreadAnswers", cfg.MaxUnreadAnswers},
+		{"MaxBufferedBody", &cfg.MaxBufferedBody, defaultMaxBufferedBody},
+		{"BlockingWorkers", &cfg.BlockingWorkers, defaultBlockingWorkers},
+		{"BlockingQueue", &cfg.BlockingQueue, defaultBlockingQueue},
+		{"HTTPHandlers", &cfg.HTTPHandlers, defaultHTTPHandlers},
+		{"MaxStreamBuffer", &cfg.MaxStreamBuffer, defaultStreamBuffer},
+		{"MaxHandshakeBytes", &cfg.MaxHandshakeBytes, defaultHandshakeBytes},
+		{"MaxHandshakes", &cfg.MaxHandshakes, defaultHandshakes},
+		{"MaxHandshakesPerAddr", &cfg.MaxHandshakesPerAddr, defaultHandshakesOne},
+		{"HandshakeWorkers", &cfg.HandshakeWorkers, 0}, // as the listener needs
+		{"MaxConnRequests", &cfg.MaxConnRequests, 0},
+		{"MaxUnreadAnswers", &cfg.MaxUnreadAnswers, defaultUnreadAnswers},
 	} {
-		if n.value < 0 {
-			return cfg, fmt.Errorf("loop: Config.%s is %d: it must not be negative", n.name, n.value)
+		if *n.field < 0 {
+			return cfg, fmt.Errorf("loop: Config.%s is %d: it must not be negative", n.name, *n.field)
 		}
-	}
-	if cfg.MaxBufferedBody == 0 {
-		cfg.MaxBufferedBody = defaultMaxBufferedBody
-	}
-	if cfg.MaxHandshakeBytes == 0 {
-		cfg.MaxHandshakeBytes = defaultHandshakeBytes
-	}
-	if cfg.MaxHandshakes == 0 {
-		cfg.MaxHandshakes = defaultHandshakes
-	}
-	if cfg.MaxHandshakesPerAddr == 0 {
-		cfg.MaxHandshakesPerAddr = defaultHandshakesOne
-	}
-	if cfg.MaxUnreadAnswers == 0 {
-		cfg.MaxUnreadAnswers = defaultUnreadAnswers
+		if *n.field == 0 {
+			*n.field = n.fallback
+		}
 	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput
-	}
-	if cfg.BlockingWorkers == 0 {
-		cfg.BlockingWorkers = defaultBlockingWorkers
-	}
-	if cfg.BlockingQueue == 0 {
-		cfg.BlockingQueue = defaultBlockingQueue
-	}
-	if cfg.HTTPHandlers == 0 {
-		cfg.HTTPHandlers = defaultHTTPHandlers
-	}
-	if cfg.MaxStreamBuffer == 0 {
-		cfg.MaxStreamBuffer = defaultStreamBuffer
 	}
 	if cfg.SlowCallback == 0 {
 		cfg.SlowCallback = defaultSlowCallback

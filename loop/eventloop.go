@@ -114,19 +114,21 @@ func (l *eventLoop) install() (err error) {
 		l.bell.close()
 		return fmt.Errorf("loop: making an epoll instance: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			l.watch.close()
+			l.bell.close()
+		}
+	}()
 	for i := range l.bell.lines {
 		line := &l.bell.lines[i]
 		gc, err := l.client.EnrollContext(line.local, line)
 		if err != nil {
-			l.watch.close()
-			l.bell.close()
 			return fmt.Errorf("loop: enrolling a doorbell: %w", err)
 		}
 		l.self = gc.EventLoop()
 	}
 	if l.epfd, err = findEpoll(l.bell.lines[0].read.fd); err != nil {
-		l.watch.close()
-		l.bell.close()
 		return fmt.Errorf("loop: %w", err)
 	}
 	return nil
