@@ -143,7 +143,7 @@ func TestHTTPContext(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	entered := make(chan bool, 1)
-	var kept context.Context
+	kept := make(chan context.Context, 1)
 	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
 		srv.HandleHTTP("/wait", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			entered <- true
@@ -153,7 +153,7 @@ func TestHTTPContext(t *testing.T) {
 			_, err := io.Copy(w, strings.NewReader(strings.Repeat("x", 10_000)))
 			ended <- errors.Join(context.Cause(r.Context()), err)
 		}))
-		srv.HandleHTTP("/return", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kept = r.Context() }))
+		srv.HandleHTTP("/return", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kept <- r.Context() }))
 	})
 	p := ts.open(cleartext)
 	id := p.get("/wait")
@@ -169,9 +169,10 @@ func TestHTTPContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	ts.open(cleartext).fetch("/return").want(t, "200", "")
-	wait(t, "the context to end with the handler", kept.Done())
-	if kept.Err() != context.Canceled {
-		t.Errorf("%v", kept.Err())
+	ctx := wait(t, "the handler", kept)
+	wait(t, "the context to end with the handler", ctx.Done())
+	if ctx.Err() != context.Canceled {
+		t.Errorf("%v", ctx.Err())
 	}
 }
 
