@@ -181,6 +181,24 @@ func TestHeaderTimeout(t *testing.T) {
 	tc.wantFinished("in time", false)
 }
 
+// TestHeaderTimeoutIsOfTheSection keeps a client whose reads always end inside a
+// header section, of another request each time.
+func TestHeaderTimeoutIsOfTheSection(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.request = func(s *Stream) { tc.answer(s) }
+	tc.step = 0
+	next := get[:10]
+	tc.recv(next)
+	for range 10 {
+		tc.pass(3 * time.Second)
+		tc.recv(get[10:] + next)
+		tc.want("answered", ok)
+		tc.wantFinished("each is in time", false)
+	}
+	tc.pass(10 * time.Second)
+	tc.want("too late", refusal(408, errHeaderTimeout.Reason))
+}
+
 func TestBodyTimeout(t *testing.T) {
 	const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
 	tc := newTestConn(t, Config{})

@@ -56,6 +56,7 @@ func (c *Conn) recvSection(b []byte) (int, *Error) {
 		if end > 0 {
 			whole := r.carry
 			r.carry = nil
+			c.time.inHead = false // what comes behind it has a time of its own
 			err := c.endSection(whole)
 			c.shared.putCarry(whole)
 			return n, err
