@@ -47,7 +47,7 @@ const (
 )
 
 // drainPause is how long a peer without open streams has to answer PING when the
-// server drains.
+// server drains, and one that is new, to send its first request.
 const drainPause = time.Second
 
 // sniffLimit is how many octets are looked at to tell protocols apart.
@@ -147,6 +147,9 @@ func (c *conn) open(gc gnet.Conn) {
 		c.oldAt = l.now + jitter(age)
 		first = min(first, c.oldAt)
 	}
+	if l.srv.draining.Load() { // it has come at the last moment
+		first = min(first, l.now+drainPause)
+	}
 	l.wheel.arm(&c.timer, first)
 	if c.ln.isTCP {
 		c.setAhead(firstAhead)
@@ -162,9 +165,6 @@ func (c *conn) open(gc gnet.Conn) {
 		}
 	} else {
 		c.stage = stageSniff
-	}
-	if l.srv.draining.Load() {
-		c.wire.close()
 	}
 }
 
@@ -639,8 +639,31 @@ func (c *conn) lingerOn() {
 	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
 }
 
-// drain begins the graceful end of c.
+// drain begins the graceful end of c. Where the first request is still to come it waits
+// a while for it: it may be on its way, and its client has no reason to expect that it
+// is lost, as one has that uses an idle connection again (RFC 9112, Section 9.3.1).
+// Over HTTP/2 the last GOAWAY tells.
 func (c *conn) drain() {
+	if c.isNew() {
+		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+		return
+	}
+	c.endInOrder()
+}
+
+// isNew reports whether no request has come, unless it is known to speak HTTP/2.
+func (c *conn) isNew() bool {
+	switch c.stage {
+	case stageHandshake, stageSniff:
+		return !c.finishing
+	case stageServing:
+		return c.h1 != nil && c.requests == 0 && !c.finishing && !c.engine.Draining()
+	default:
+		return false
+	}
+}
+
+func (c *conn) endInOrder() {
 	switch {
 	case c.finishing:
 		return

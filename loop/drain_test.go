@@ -1,8 +1,10 @@
 package loop_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -185,16 +187,16 @@ func TestDrainTimeout(t *testing.T) {
 	mute.fetch("/").want(t, "200", "hello")
 	silent, silentTLS := ts.dial(cleartext), ts.dial(overTLS)
 	ts.stop()
-	for _, nc := range []net.Conn{silent, silentTLS} {
-		if b := readAll(t, nc); len(b) > 0 {
-			t.Errorf("%d octets for a peer that has said nothing", len(b))
-		}
-	}
 	never.untilClosed()
 	never.wantTwoSteps(1)
 	mute.untilClosed()
 	if len(mute.goAways) != 1 {
 		t.Errorf("GOAWAY: %v, want the warning", mute.goAways)
+	}
+	for _, nc := range []net.Conn{silent, silentTLS} {
+		if b := readAll(t, nc); len(b) > 0 {
+			t.Errorf("%d octets for a peer that has said nothing", len(b))
+		}
 	}
 	ts.shutdown()
 	if n := released.Load(); n != 1 {
@@ -206,8 +208,8 @@ func TestDrainTimeout(t *testing.T) {
 	if len(ts.log.find("drain timed out")) != 1 {
 		t.Error("no line in the log")
 	}
-	if n := ts.srv.Stats().Limits["drain"]; n != 3 {
-		t.Errorf("%d connections were cut off, want those of which something was known", n)
+	if n := ts.srv.Stats().Limits["drain"]; n != 5 {
+		t.Errorf("%d connections were cut off, want all of them", n)
 	}
 }
 
@@ -244,6 +246,73 @@ func TestDrainMutePeers(t *testing.T) {
 	_ = gone.nc.Close()
 	_ = late.nc.Close()
 	_ = deaf.nc.Close()
+	ts.shutdown()
+}
+
+// TestDrainNewConnections ends a server beside connections that are there, but have
+// sent no request: if it comes soon it is answered, and it is the last.
+func TestDrainNewConnections(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello)
+	const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	type client struct {
+		name string
+		nc   net.Conn
+		sent string // of the request
+	}
+	clients := []client{
+		{"cleartext", ts.dialHTTP1(cleartext), ""},
+		{"cleartext, in part", ts.dialHTTP1(cleartext), request[:20]},
+		{"TLS", ts.dialHTTP1(overTLS), ""},
+		{"TLS, in part", ts.dialHTTP1(overTLS), request[:20]},
+		{"TLS, no handshake", tls.Client(ts.dial(overTLS), clientTLS("http/1.1")), ""},
+	}
+	for _, c := range clients {
+		if nc, ok := c.nc.(*tls.Conn); ok && c.name != "TLS, no handshake" {
+			if err := nc.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = io.WriteString(c.nc, c.sent)
+	}
+	h2 := ts.dial(cleartext)
+	silent, silentTLS := ts.dial(cleartext), ts.dial(overTLS)
+	for _, tr := range transports { // by the time it is answered, the others are known
+		used := ts.open(tr)
+		used.fetch("/").want(t, "200", "hello")
+		defer used.nc.Close()
+	}
+	began := time.Now()
+	ts.stop()
+	time.Sleep(100 * time.Millisecond)
+	wantRefused(t, ts.addr(cleartext))
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := io.WriteString(c.nc, request[len(c.sent):]); err != nil {
+				t.Fatal(err)
+			}
+			br := bufio.NewReader(c.nc)
+			if resp := wantResponse(t, br, "GET", 200, "hello"); !resp.Close {
+				t.Error("it is not told that it is the last")
+			}
+			if b, err := io.ReadAll(br); len(b) > 0 || err != nil {
+				t.Errorf("%q, %v behind the answer", b, err)
+			}
+			_ = c.nc.Close()
+		})
+	}
+	p := openOn(t, h2)
+	p.fetch("/").want(t, "200", "hello")
+	p.untilClosed()
+	p.wantTwoSteps(1)
+	for _, nc := range []net.Conn{silent, silentTLS} {
+		if b := readAll(t, nc); len(b) > 0 {
+			t.Errorf("%d octets for a peer that has said nothing", len(b))
+		}
+	}
+	if took := time.Since(began); took < 900*time.Millisecond {
+		t.Errorf("those that say nothing have %v", took)
+	}
 	ts.shutdown()
 }
 

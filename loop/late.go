@@ -11,6 +11,8 @@ func (c *conn) onTimer() {
 	switch {
 	case c.finishing:
 		c.lingerOn()
+	case l.srv.draining.Load() && (c.stage != stageServing || !c.engine.Draining()):
+		c.endInOrder() // no request has come since the drain began
 	case c.stage != stageServing || !c.protocol.established():
 		c.examineStart()
 	default:
@@ -123,8 +125,12 @@ func (c *conn) isOld() bool {
 func (c *conn) countRequest() {
 	c.loop.figures.Requests++
 	c.requests++
-	if n := c.loop.srv.cfg.MaxConnRequests; n > 0 && int(c.requests) == n {
+	srv := c.loop.srv
+	switch n := srv.cfg.MaxConnRequests; {
+	case n > 0 && int(c.requests) == n:
 		c.loop.cross(limitRequests)
+		c.retire()
+	case srv.draining.Load() && !c.engine.Draining(): // which has waited for it
 		c.retire()
 	}
 }

@@ -176,8 +176,13 @@ wait:
 	close(srv.closing)
 	srv.closeListeners()
 	if failure == nil {
-		srv.drain(clock.C, deadline)
-		acceptors.Wait() // not on a loop that is dead, which opens nothing more
+		accepted := make(chan struct{}) // not on a loop that is dead, which opens nothing more
+		go func() {
+			acceptors.Wait()
+			close(accepted)
+		}()
+		srv.drain(clock.C, deadline, accepted)
+		<-accepted
 	}
 	return errors.Join(failure, srv.stopLoops())
 }
@@ -220,14 +225,17 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// drain lets every connection end in order, until deadline, if there is one.
-func (srv *Server) drain(clock, deadline <-chan time.Time) {
+// drain lets every connection end in order, until deadline, if there is one. Until
+// accepted is closed there may be more of them.
+func (srv *Server) drain(clock, deadline <-chan time.Time, accepted <-chan struct{}) {
 	srv.draining.Store(true)
 	for _, el := range srv.loops {
 		_ = el.post(el.drain)
 	}
-	for srv.openConns() > 0 || srv.working() > 0 {
+	for accepted != nil || srv.openConns() > 0 || srv.working() > 0 {
 		select {
+		case <-accepted:
+			accepted = nil
 		case <-clock:
 			srv.tick()
 		case <-srv.emptied:
