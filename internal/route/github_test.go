@@ -1,6 +1,7 @@
 package route
 
 import (
+	_ "embed"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -10,61 +11,11 @@ import (
 
 // githubAPI is a table of the size and shape of GitHub's REST API, less the
 // pairs that conflict by the rules of ServeMux.
-var githubAPI = strings.Fields(strings.ReplaceAll(`
-GET~/events GET~/feeds GET~/emojis GET~/meta GET~/rate_limit GET~/zen GET~/octocat GET~/versions
-GET~/gitignore/templates GET~/gitignore/templates/{name} GET~/licenses GET~/licenses/{license}
-GET~/codes_of_conduct GET~/codes_of_conduct/{key} POST~/markdown POST~/markdown/raw
-GET~/app GET~/app/installations GET~/app/installations/{installation} DELETE~/app/installations/{installation}
-POST~/app/installations/{installation}/access_tokens POST~/app-manifests/{code}/conversions
-GET~/applications/{client}/token POST~/applications/{client}/token PATCH~/applications/{client}/token DELETE~/applications/{client}/token
-DELETE~/applications/{client}/grant GET~/apps/{slug} GET~/installation/repositories DELETE~/installation/token
-GET~/notifications PUT~/notifications GET~/notifications/threads/{thread} PATCH~/notifications/threads/{thread}
-GET~/notifications/threads/{thread}/subscription PUT~/notifications/threads/{thread}/subscription DELETE~/notifications/threads/{thread}/subscription
-GET~/gists POST~/gists GET~/gists/public GET~/gists/starred GET~/gists/{gist} PATCH~/gists/{gist} DELETE~/gists/{gist}
-GET~/gists/{gist}/comments POST~/gists/{gist}/comments GET~/gists/{gist}/comments/{comment} PATCH~/gists/{gist}/comments/{comment} DELETE~/gists/{gist}/comments/{comment}
-GET~/gists/{gist}/commits GET~/gists/{gist}/forks POST~/gists/{gist}/forks GET~/gists/{gist}/star PUT~/gists/{gist}/star DELETE~/gists/{gist}/star
-GET~/issues GET~/organizations GET~/orgs/{org} PATCH~/orgs/{org} DELETE~/orgs/{org}
-GET~/orgs/{org}/events GET~/orgs/{org}/hooks POST~/orgs/{org}/hooks GET~/orgs/{org}/hooks/{hook} PATCH~/orgs/{org}/hooks/{hook} DELETE~/orgs/{org}/hooks/{hook} POST~/orgs/{org}/hooks/{hook}/pings
-GET~/orgs/{org}/issues GET~/orgs/{org}/members GET~/orgs/{org}/members/{user} DELETE~/orgs/{org}/members/{user}
-GET~/orgs/{org}/memberships/{user} PUT~/orgs/{org}/memberships/{user} DELETE~/orgs/{org}/memberships/{user}
-GET~/orgs/{org}/outside_collaborators PUT~/orgs/{org}/outside_collaborators/{user} DELETE~/orgs/{org}/outside_collaborators/{user}
-GET~/orgs/{org}/public_members GET~/orgs/{org}/public_members/{user} PUT~/orgs/{org}/public_members/{user} DELETE~/orgs/{org}/public_members/{user}
-GET~/orgs/{org}/repos POST~/orgs/{org}/repos GET~/orgs/{org}/teams POST~/orgs/{org}/teams GET~/orgs/{org}/teams/{team} PATCH~/orgs/{org}/teams/{team} DELETE~/orgs/{org}/teams/{team}
-GET~/repos/{owner}/{repo} PATCH~/repos/{owner}/{repo} DELETE~/repos/{owner}/{repo} GET~/repositories
-GET~/repos/{owner}/{repo}/actions/artifacts GET~/repos/{owner}/{repo}/actions/artifacts/{artifact} GET~/repos/{owner}/{repo}/actions/artifacts/{artifact}/{format}
-GET~/repos/{owner}/{repo}/actions/runs GET~/repos/{owner}/{repo}/actions/runs/{run} POST~/repos/{owner}/{repo}/actions/runs/{run}/cancel GET~/repos/{owner}/{repo}/actions/runs/{run}/jobs
-GET~/repos/{owner}/{repo}/assignees GET~/repos/{owner}/{repo}/assignees/{user} GET~/repos/{owner}/{repo}/branches GET~/repos/{owner}/{repo}/branches/{branch}
-GET~/repos/{owner}/{repo}/branches/{branch}/protection PUT~/repos/{owner}/{repo}/branches/{branch}/protection DELETE~/repos/{owner}/{repo}/branches/{branch}/protection
-POST~/repos/{owner}/{repo}/check-runs GET~/repos/{owner}/{repo}/check-runs/{check} PATCH~/repos/{owner}/{repo}/check-runs/{check} GET~/repos/{owner}/{repo}/check-runs/{check}/annotations
-GET~/repos/{owner}/{repo}/collaborators GET~/repos/{owner}/{repo}/collaborators/{user} PUT~/repos/{owner}/{repo}/collaborators/{user} DELETE~/repos/{owner}/{repo}/collaborators/{user}
-GET~/repos/{owner}/{repo}/comments GET~/repos/{owner}/{repo}/comments/{comment} PATCH~/repos/{owner}/{repo}/comments/{comment} DELETE~/repos/{owner}/{repo}/comments/{comment}
-GET~/repos/{owner}/{repo}/commits GET~/repos/{owner}/{repo}/commits/{ref} GET~/repos/{owner}/{repo}/commits/{ref}/status GET~/repos/{owner}/{repo}/compare/{basehead}
-GET~/repos/{owner}/{repo}/contents/{path...} PUT~/repos/{owner}/{repo}/contents/{path...} DELETE~/repos/{owner}/{repo}/contents/{path...}
-GET~/repos/{owner}/{repo}/contributors GET~/repos/{owner}/{repo}/deployments POST~/repos/{owner}/{repo}/deployments GET~/repos/{owner}/{repo}/events
-GET~/repos/{owner}/{repo}/forks POST~/repos/{owner}/{repo}/forks POST~/repos/{owner}/{repo}/git/blobs GET~/repos/{owner}/{repo}/git/blobs/{sha}
-POST~/repos/{owner}/{repo}/git/commits GET~/repos/{owner}/{repo}/git/commits/{sha} POST~/repos/{owner}/{repo}/git/refs GET~/repos/{owner}/{repo}/git/ref/{ref...}
-PATCH~/repos/{owner}/{repo}/git/refs/{ref...} DELETE~/repos/{owner}/{repo}/git/refs/{ref...} GET~/repos/{owner}/{repo}/git/trees/{sha} POST~/repos/{owner}/{repo}/git/trees
-GET~/repos/{owner}/{repo}/hooks POST~/repos/{owner}/{repo}/hooks GET~/repos/{owner}/{repo}/hooks/{hook} PATCH~/repos/{owner}/{repo}/hooks/{hook} DELETE~/repos/{owner}/{repo}/hooks/{hook} POST~/repos/{owner}/{repo}/hooks/{hook}/tests
-GET~/repos/{owner}/{repo}/issues POST~/repos/{owner}/{repo}/issues GET~/repos/{owner}/{repo}/issues/comments GET~/repos/{owner}/{repo}/issues/events
-GET~/repos/{owner}/{repo}/issues/{issue} PATCH~/repos/{owner}/{repo}/issues/{issue} GET~/repos/{owner}/{repo}/issues/{issue}/comments POST~/repos/{owner}/{repo}/issues/{issue}/comments
-GET~/repos/{owner}/{repo}/issues/{issue}/labels POST~/repos/{owner}/{repo}/issues/{issue}/labels PUT~/repos/{owner}/{repo}/issues/{issue}/labels DELETE~/repos/{owner}/{repo}/issues/{issue}/labels/{label}
-GET~/repos/{owner}/{repo}/keys POST~/repos/{owner}/{repo}/keys GET~/repos/{owner}/{repo}/keys/{key} DELETE~/repos/{owner}/{repo}/keys/{key} GET~/repos/{owner}/{repo}/labels POST~/repos/{owner}/{repo}/labels
-GET~/repos/{owner}/{repo}/languages GET~/repos/{owner}/{repo}/license POST~/repos/{owner}/{repo}/merges GET~/repos/{owner}/{repo}/milestones GET~/repos/{owner}/{repo}/milestones/{milestone}
-GET~/repos/{owner}/{repo}/pulls POST~/repos/{owner}/{repo}/pulls GET~/repos/{owner}/{repo}/pulls/{pull} PATCH~/repos/{owner}/{repo}/pulls/{pull} GET~/repos/{owner}/{repo}/pulls/{pull}/commits GET~/repos/{owner}/{repo}/pulls/{pull}/files
-GET~/repos/{owner}/{repo}/pulls/{pull}/merge PUT~/repos/{owner}/{repo}/pulls/{pull}/merge GET~/repos/{owner}/{repo}/pulls/{pull}/comments POST~/repos/{owner}/{repo}/pulls/{pull}/comments
-GET~/repos/{owner}/{repo}/readme GET~/repos/{owner}/{repo}/releases POST~/repos/{owner}/{repo}/releases GET~/repos/{owner}/{repo}/releases/latest GET~/repos/{owner}/{repo}/releases/{release} GET~/repos/{owner}/{repo}/releases/{release}/assets
-GET~/repos/{owner}/{repo}/stargazers GET~/repos/{owner}/{repo}/stats/contributors GET~/repos/{owner}/{repo}/stats/participation GET~/repos/{owner}/{repo}/subscribers GET~/repos/{owner}/{repo}/tags GET~/repos/{owner}/{repo}/teams GET~/repos/{owner}/{repo}/topics
-GET~/search/code GET~/search/commits GET~/search/issues GET~/search/labels GET~/search/repositories GET~/search/topics GET~/search/users
-GET~/user PATCH~/user GET~/user/emails POST~/user/emails DELETE~/user/emails GET~/user/followers GET~/user/following GET~/user/following/{user} PUT~/user/following/{user} DELETE~/user/following/{user}
-GET~/user/issues GET~/user/keys POST~/user/keys GET~/user/keys/{key} DELETE~/user/keys/{key} GET~/user/orgs GET~/user/repos POST~/user/repos GET~/user/starred GET~/user/starred/{owner}/{repo} PUT~/user/starred/{owner}/{repo} DELETE~/user/starred/{owner}/{repo}
-GET~/users GET~/users/{user} GET~/users/{user}/events GET~/users/{user}/followers GET~/users/{user}/following GET~/users/{user}/gists GET~/users/{user}/keys GET~/users/{user}/orgs GET~/users/{user}/repos GET~/users/{user}/starred
-`, "\n", " "))
+//
+//go:embed testdata/github.txt
+var githubText string
 
-func init() {
-	for i, p := range githubAPI {
-		githubAPI[i] = strings.ReplaceAll(p, "~", " ")
-	}
-}
+var githubAPI = strings.Split(strings.TrimSuffix(githubText, "\n"), "\n")
 
 // githubPath returns a path that the path of a pattern of githubAPI matches.
 func githubPath(pattern string) string {
