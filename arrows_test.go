@@ -67,6 +67,12 @@ var rooms = []room{
 		inside:  []string{"loop/...", "h2", "frames"},
 		outside: []string{"golang.org/x/net/http2/hpack", "golang.org/x/sys/unix"},
 	},
+	{
+		// A client that knows nothing of how the server is made.
+		path:    "bench/attack/...",
+		inside:  []string{"internal/leaktest"},
+		outside: []string{"golang.org/x/net/http2/...", "golang.org/x/sys/unix"},
+	},
 	{path: "bench/...", inside: []string{"bench/..."}},
 	{path: "."},
 }

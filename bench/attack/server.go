@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The cores of the server and of its clients. With one CPU there is one for both.
+const serverCore, clientCore = 0, 1
+
+// A ground is where servers are started.
+type ground struct {
+	dir    string // of ours
+	site   string // what is served
+	binary string
+}
+
+// targets are the addresses of a server.
+type targets struct{ tls, cleartext string }
+
+// prepare builds the server, unless there is one, and what it serves.
+func prepare(ctx context.Context, binary string) (_ *ground, err error) {
+	dir, err := os.MkdirTemp("", "h2loop-attack-")
+	if err != nil {
+		return nil, err
+	}
+	g := &ground{dir: dir, binary: binary, site: filepath.Join(dir, "site")}
+	defer func() {
+		if err != nil {
+			g.remove()
+		}
+	}()
+	if binary == "" {
+		g.binary = filepath.Join(dir, "h2loop")
+		build := exec.CommandContext(ctx, "go", "build", "-o", g.binary, "github.com/h2loop/h2loop/cmd/h2loop")
+		if out, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building the server: %w: %s", err, out)
+		}
+	}
+	if err := os.Mkdir(g.site, 0o755); err != nil {
+		return nil, err
+	}
+	for name, size := range map[string]int{"index.html": 100, "small": 1000, "large": 16 << 20} {
+		if err := os.WriteFile(filepath.Join(g.site, name), bytes.Repeat([]byte("."), size), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(secret), 0o644); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// secret is what nobody may read.
+const secret = "outside the directory that is served"
+
+func (g *ground) remove() { _ = os.RemoveAll(g.dir) }
+
+// pin has this process run on one core, and so what it starts from now on.
+func pin(core int) error {
+	var set unix.CPUSet
+	set.Set(core)
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		err = unix.SchedSetaffinity(tid, &set)
+		if errors.Is(err, unix.EINVAL) {
+			return nil // there is no such core
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// A server is one that runs.
+type server struct {
+	targets
+	cmd   *exec.Cmd
+	log   tail
+	ended chan struct{}
+}
+
+// start starts a server and waits until it listens.
+func (g *ground) start(ctx context.Context) (*server, error) {
+	var addrs []string
+	for range 2 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, ln.Addr().String())
+		_ = ln.Close()
+	}
+	s := &server{targets: targets{tls: addrs[0], cleartext: addrs[1]}, ended: make(chan struct{})}
+	s.cmd = exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(serverCore), g.binary,
+		"--bench", "--log-level", "error", "--listen", s.tls, "--listen-cleartext", s.cleartext, g.site)
+	s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = s.cmd.Wait()
+		close(s.ended)
+	}()
+	for range 200 {
+		if nc, err := net.Dial("tcp", s.cleartext); err == nil {
+			_ = nc.Close()
+			return s, nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.stop()
+	return nil, fmt.Errorf("the server does not listen: %s", s.log.String())
+}
+
+// stop ends the server.
+func (s *server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(3 * time.Second):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+}
+
+// A state is what a server holds, and what CPU it has used.
+type state struct {
+	rss     int64 // octets
+	files   int
+	threads int
+	cpu     time.Duration
+}
+
+// look returns the state of the server; an error says that it is gone.
+func (s *server) look() (st state, err error) {
+	select {
+	case <-s.ended:
+		return st, fmt.Errorf("it has ended: %s", s.log.String())
+	default:
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid))
+	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return st, err
+	}
+	_, rest, ok := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	if !ok || len(f) < 22 {
+		return st, fmt.Errorf("%s/stat: %q", proc, stat)
+	}
+	var n [4]int64
+	for i, at := range []int{11, 12, 17, 21} { // utime, stime, num_threads, rss
+		if n[i], err = strconv.ParseInt(f[at], 10, 64); err != nil {
+			return st, err
+		}
+	}
+	const tick = 10 * time.Millisecond
+	st = state{cpu: time.Duration(n[0]+n[1]) * tick, threads: int(n[2]), rss: n[3] * int64(os.Getpagesize())}
+	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
+	st.files = len(fds)
+	return st, err
+}
+
+// A watcher looks at a server again and again.
+type watcher struct {
+	end  chan struct{}
+	done sync.WaitGroup
+	most state
+}
+
+func (s *server) watch() *watcher {
+	w := &watcher{end: make(chan struct{})}
+	w.done.Go(func() {
+		for {
+			if st, err := s.look(); err == nil {
+				w.most = state{
+					rss: max(w.most.rss, st.rss), files: max(w.most.files, st.files),
+					threads: max(w.most.threads, st.threads), cpu: st.cpu,
+				}
+			}
+			select {
+			case <-w.end:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return w
+}
+
+// stop returns the most that was seen.
+func (w *watcher) stop() state {
+	close(w.end)
+	w.done.Wait()
+	return w.most
+}
+
+// A tail keeps the end of what is written to it.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if extra := len(t.b) - 4096; extra > 0 {
+		t.b = t.b[extra:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}
