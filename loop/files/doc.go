@@ -7,10 +7,11 @@
 //
 // It answers GET and HEAD: whole files, one or several ranges of a file, and
 // conditional requests by ETag and Last-Modified. A path that names a directory
-// leads to the index.html in it, or, with [Options.List], to a list of what is in
-// it. [Options.NotFound] is the page for what is not there. Nothing outside the directory is reached, whatever
-// the path says and wherever symbolic links point ([os.Root] sees to that), and no
-// name that begins with a dot.
+// leads to the index.html in it ([Options.Index] names another), or, with
+// [Options.List], to a list of what is in it. [Options.NotFound] is the page for what
+// is not there. Nothing outside the directory is reached, whatever the path says and
+// wherever symbolic links point ([os.Root] sees to that), and no name that begins with
+// a dot.
 //
 // # What may block
 //

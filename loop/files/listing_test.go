@@ -65,6 +65,23 @@ func TestListing(t *testing.T) {
 
 // TestListingOfAnyName has names that want to be markup, or to lead elsewhere, and
 // sees each link lead to its file.
+func TestIndex(t *testing.T) {
+	s := newSite(t, Options{Index: "home.htm", List: true})
+	s.write("docs/home.htm", []byte("home"))
+	s.write("old/index.html", []byte("the index"))
+	if r := s.get("/docs/"); r.StatusCode != 200 || r.body != "home" {
+		t.Errorf("%d %q, want the index", r.StatusCode, r.body)
+	}
+	if r := s.get("/old/"); !strings.Contains(r.body, "./index.html") {
+		t.Errorf("%d %q, want a list", r.StatusCode, r.body)
+	}
+	for _, name := range []string{".hidden", "a/b", "..", "/", "a/"} {
+		if f, err := New(s.dir, Options{Index: name}); err == nil || !strings.Contains(err.Error(), "Options.Index") {
+			t.Errorf("%q is taken as an index: %v, %v", name, f, err)
+		}
+	}
+}
+
 func TestListingOfAnyName(t *testing.T) {
 	s := newSite(t, Options{List: true})
 	names := []string{

@@ -56,7 +56,11 @@ type Options struct {
 	// and the longest file that is compressed. Default 1 KiB and 8 MiB.
 	CompressMin, CompressMax int64
 
-	// List has a directory without an index.html answered with a list of what
+	// Index is the name of the file that stands for its directory. Default
+	// "index.html".
+	Index string
+
+	// List has a directory without such a file answered with a list of what
 	// is in it. Default: 404.
 	List bool
 
@@ -93,6 +97,7 @@ type CacheRule struct {
 }
 
 const (
+	defaultIndex       = "index.html"
 	defaultQueue       = 1024
 	defaultMaxOpen     = 4096
 	defaultMaxBuffered = 64 << 20
@@ -112,6 +117,9 @@ func (opts *Options) withDefaults() Options {
 	orElse(&o.CompressMax, defaultCompressMax)
 	if o.Cache == 0 {
 		o.Cache = defaultCache
+	}
+	if o.Index == "" {
+		o.Index = defaultIndex
 	}
 	if o.Logger == nil {
 		nop := zerolog.Nop()
@@ -133,6 +141,8 @@ func (opts *Options) validate() error {
 		return errors.New("Options.Compress needs Options.Cache, which is negative")
 	case opts.CompressMin > 0 && opts.CompressMax > 0 && opts.CompressMin > opts.CompressMax:
 		return errors.New("Options.CompressMin is more than Options.CompressMax")
+	case opts.Index != "" && (!isServable(opts.Index) || strings.Contains(opts.Index, "/")):
+		return fmt.Errorf("Options.Index: %q cannot be the name of a file that is served", opts.Index)
 	}
 	for i, rule := range opts.CacheControl {
 		if _, err := path.Match(rule.Pattern, ""); err != nil {

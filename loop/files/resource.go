@@ -107,7 +107,7 @@ func (r *resource) isSame(as *resource) bool {
 func (f *Files) find(key string) (*os.File, *resource, error) {
 	name, isDir := strings.CutSuffix(key, "/")
 	if isDir || name == "" {
-		name, isDir = path.Join(name, indexName), true
+		name, isDir = path.Join(name, f.opts.Index), true
 	}
 	file, info, err := f.openFile(name)
 	if err != nil {
