@@ -17,7 +17,6 @@ const smallFile = 256 << 10
 // client takes it is not known yet.
 const firstChunk = 64 << 10
 
-
 // A fetch is one request for a file. The loop makes it, a worker fills in the
 // outcome, and the loop answers: it belongs to one of them at a time.
 type fetch struct {

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A keyError is about the key of a certificate, and not about the certificate.
+type keyError struct{ error }
+
+// Load reads the certificate and its key.
+func (p *Certificate) Load() (cert tls.Certificate, err error) {
+	certPEM, err := os.ReadFile(p.Cert)
+	if err != nil {
+		return cert, err
+	}
+	keyPEM, err := os.ReadFile(p.Key)
+	if err != nil {
+		return cert, keyError{err}
+	}
+	if cert, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		return cert, fmt.Errorf("%s with %s: %w", p.Cert, p.Key, err)
+	}
+	return cert, nil
+}
+
+// ReadCAs reads certificates in PEM, one after the other.
+func ReadCAs(name string) (cas []*x509.Certificate, err error) {
+	rest, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%s has a %s, and is for certificates only", name, block.Type)
+		}
+		ca, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		cas = append(cas, ca)
+	}
+	if len(cas) == 0 {
+		return nil, fmt.Errorf("%s has no certificate in PEM", name)
+	}
+	return cas, nil
+}
+
+// A TicketKey is a secret from which keys of session tickets come.
+type TicketKey = [32]byte
+
+// maxTicketKeys is how many keys there may be: each is tried for each ticket.
+const maxTicketKeys = 16
+
+// ReadTicketKeys reads keys of 32 octets each, one after the other; the first is that
+// with which tickets are made.
+func ReadTicketKeys(name string) (keys []TicketKey, err error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	const size = len(TicketKey{})
+	isText := len(b) > 0 && !strings.ContainsFunc(string(b), func(r rune) bool { return (r < ' ' && r != '\n') || r > '~' })
+	switch {
+	case isText:
+		return nil, fmt.Errorf("%s is text: keys are %d random octets each, as openssl rand %d makes them", name, size, size)
+	case len(b) == 0 || len(b)%size != 0:
+		return nil, fmt.Errorf("%s has %d octets: it must be one key or more of %d octets each", name, len(b), size)
+	case len(b) > maxTicketKeys*size:
+		return nil, fmt.Errorf("%s has more than %d keys", name, maxTicketKeys)
+	}
+	for ; len(b) > 0; b = b[size:] {
+		keys = append(keys, TicketKey(b))
+	}
+	return keys, nil
+}
+
+// Files returns the files that hold secrets and certificates: those that change while
+// the configuration does not.
+func (cfg *Config) Files() (names []string) {
+	add := func(name string) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	add(cfg.TLS.TicketKeys)
+	add(cfg.TLS.ClientCA)
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		add(s.TLS.ClientCA)
+		for _, p := range s.Certificates {
+			add(p.Cert)
+			add(p.Key)
+		}
+	}
+	return names
+}
+
+// anchor has names of files be relative to dir, and not to the working directory.
+func (cfg *Config) anchor(dir string) {
+	at := func(name *string) {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
+	at(&cfg.TLS.TicketKeys)
+	at(&cfg.TLS.ClientCA)
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		at(&s.Root)
+		at(&s.TLS.ClientCA)
+		for j := range s.Certificates {
+			at(&s.Certificates[j].Cert)
+			at(&s.Certificates[j].Key)
+		}
+	}
+	for i := range cfg.Listeners {
+		a := &cfg.Listeners[i].Address
+		if path, ok := strings.CutPrefix(string(*a), UnixPrefix); ok {
+			at(&path)
+			*a = Address(UnixPrefix + path)
+		}
+	}
+}
+
+// Identity tells sets of CAs apart.
+func Identity(cas []*x509.Certificate) [sha256.Size]byte {
+	h := sha256.New()
+	for _, ca := range cas {
+		sum := sha256.Sum256(ca.Raw)
+		h.Write(sum[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}

@@ -1,0 +1,152 @@
+// Package redirect sends requests for some paths elsewhere.
+package redirect
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/h2loop/h2loop/internal/route"
+)
+
+// A Table has rules. Its zero value has none; it must not change once it is in use.
+type Table struct {
+	routes  route.Table[*target]
+	n       int
+	matches sync.Pool // of *route.Match[*target]
+}
+
+// A target is where a rule leads.
+type target struct {
+	pieces []piece
+	status int  // 0 for what the method calls for
+	query  bool // has one of its own
+}
+
+// A piece is text, or what a wildcard has matched.
+type piece struct {
+	text     string
+	wildcard string
+}
+
+var wildcards = regexp.MustCompile(`\{([^{}]*)\}`)
+
+// Errors of [Table.Add], which are about one of its arguments.
+type (
+	FromError struct{ error }
+	ToError   struct{ error }
+)
+
+// Add has requests for paths that match from, a pattern of http.ServeMux without
+// method and host, be sent to a path or a URL, in which {name} stands for what the
+// wildcard of that name has matched. The query goes with it, unless to has one.
+// Without a status it is 301 for GET and HEAD, and 308 for other methods.
+func (t *Table) Add(from, to string, status int) error {
+	if !strings.HasPrefix(from, "/") {
+		return FromError{fmt.Errorf("%q does not begin with a slash", from)}
+	}
+	var names []string
+	for _, m := range wildcards.FindAllStringSubmatch(from, -1) {
+		names = append(names, strings.TrimSuffix(m[1], "..."))
+	}
+	dest, err := parseTarget(to, names)
+	if err != nil {
+		return ToError{err}
+	}
+	dest.status = status
+	if err := t.routes.Add(from, dest); err != nil {
+		return FromError{err}
+	}
+	t.n++
+	return nil
+}
+
+func parseTarget(to string, names []string) (*target, error) {
+	u, err := url.Parse(wildcards.ReplaceAllString(to, "x"))
+	switch {
+	case err != nil, strings.ContainsFunc(to, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, fmt.Errorf("%q is no path and no URL", to)
+	case strings.HasPrefix(to, "//"), strings.HasPrefix(to, `/\`):
+		return nil, fmt.Errorf("%q: a URL begins with https:// or http://, and a path with one slash", to)
+	case u.Scheme == "https" || u.Scheme == "http":
+		host := to[strings.Index(to, "//")+2:]
+		if i := strings.IndexAny(host, "/?#"); i >= 0 {
+			host = host[:i]
+		}
+		if host == "" || strings.ContainsAny(host, "{}") {
+			return nil, fmt.Errorf("%q: the host must be there, and not come from the request", to)
+		}
+	case !strings.HasPrefix(to, "/"):
+		return nil, fmt.Errorf("%q: it must begin with a slash, or with https:// or http://", to)
+	}
+	t := &target{query: u.RawQuery != "" || u.Fragment != ""}
+	at := 0
+	for _, m := range wildcards.FindAllStringSubmatchIndex(to, -1) {
+		name := strings.TrimSuffix(to[m[2]:m[3]], "...")
+		if !slices.Contains(names, name) || name == "$" {
+			return nil, fmt.Errorf("%q: the pattern has no wildcard {%s}", to, name)
+		}
+		t.pieces = append(t.pieces, piece{text: to[at:m[0]]}, piece{wildcard: name})
+		at = m[1]
+	}
+	rest := to[at:]
+	if strings.ContainsAny(wildcards.ReplaceAllString(to, ""), "{}") {
+		return nil, errors.New("it has a brace that is no part of a {name}")
+	}
+	t.pieces = append(t.pieces, piece{text: rest})
+	return t, nil
+}
+
+// Find returns where a request is to be sent. It may be called from any goroutine.
+func (t *Table) Find(method, path, rawQuery string) (location string, status int, ok bool) {
+	if t.n == 0 {
+		return "", 0, false
+	}
+	m, _ := t.matches.Get().(*route.Match[*target])
+	if m == nil {
+		m = new(route.Match[*target])
+	}
+	defer func() {
+		m.Reset()
+		t.matches.Put(m)
+	}()
+	t.routes.Match(m, "GET", "", path, "")
+	if !m.Found {
+		return "", 0, false
+	}
+	var b strings.Builder
+	for _, p := range m.Value.pieces {
+		if p.wildcard == "" {
+			b.WriteString(p.text)
+		} else {
+			b.WriteString(escape(m.PathValue(p.wildcard)))
+		}
+	}
+	location = b.String()
+	if strings.HasPrefix(location, "//") { // a wildcard has matched nothing; this would name a host
+		location = "/" + strings.TrimLeft(location, "/")
+	}
+	if rawQuery != "" && !m.Value.query {
+		location += "?" + rawQuery
+	}
+	if status = m.Value.status; status == 0 {
+		if status = 308; method == "GET" || method == "HEAD" { // which everybody understands
+			status = 301
+		}
+	}
+	return location, status, true
+}
+
+// escape makes a path of what a wildcard has matched. It does not begin with a slash:
+// behind another one, that would be the name of a host.
+func escape(value string) string {
+	parts := strings.Split(strings.TrimLeft(value, "/"), "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return strings.Join(parts, "/")
+}

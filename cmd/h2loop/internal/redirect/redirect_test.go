@@ -1,0 +1,88 @@
+package redirect
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestFind(t *testing.T) {
+	var table Table
+	for _, r := range []struct {
+		from, to string
+		status   int
+	}{
+		{"/old/{rest...}", "/new/{rest...}", 0},
+		{"/old/here", "https://example.org/there?x=1", 302},
+		{"/user/{id}/{$}", "/u?id={id}", 0},
+		{"/all/{rest...}", "/{rest}", 307},
+		{"/swap/{a}/{rest...}", "/{rest}/{a}", 0},
+		{"/away/{rest...}", "https://example.org/{rest...}", 0},
+	} {
+		if err := table.Add(r.from, r.to, r.status); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		method, path, query string
+		location            string
+		status              int
+	}{
+		{"GET", "/old/a/b%20c", "q=1", "/new/a/b%20c?q=1", 301},
+		{"POST", "/old/a", "", "/new/a", 308},
+		{"GET", "/old/", "", "/new/", 301},
+		{"GET", "/old/here", "q=1", "https://example.org/there?x=1", 302},
+		{"HEAD", "/user/a%3Fb/", "q=1", "/u?id=a%3Fb", 301},
+		{"GET", "/all/%2Fexample.org", "", "/example.org", 307}, // no //example.org
+		{"GET", "/all/%5Cexample.org", "", "/%5Cexample.org", 307},
+		{"GET", "/all/a%0d%0ab", "", "/a%0D%0Ab", 307},
+		{"GET", "/away/@other.example", "", "https://example.org/@other.example", 301},
+		{"GET", "/swap/example.org/", "q", "/example.org?q", 301}, // no //example.org
+		{"GET", "/other", "", "", 0},
+		{"GET", "/old", "", "", 0},
+	} {
+		location, status, ok := table.Find(tt.method, tt.path, tt.query)
+		if location != tt.location || status != tt.status || ok != (tt.status != 0) {
+			t.Errorf("%s %s?%s: %d %q %v, want %d %q", tt.method, tt.path, tt.query, status, location, ok, tt.status, tt.location)
+		}
+	}
+	var empty Table
+	if _, _, ok := empty.Find("GET", "/", ""); ok {
+		t.Error("an empty table has a rule")
+	}
+}
+
+func TestAddErrors(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		isFrom   bool
+		want     string
+	}{
+		{"old", "/new", true, "slash"},
+		{"", "/new", true, "slash"},
+		{"/{x", "/new", true, ""},
+		{"/{x...}/y", "/new", true, ""},
+		{"/taken", "/new", true, "conflicts"},
+		{"/a/{x}", "/b/{y}", false, "no wildcard {y}"},
+		{"/a/{x}", "new", false, "begin with a slash"},
+		{"/a/{x}", "//example.org", false, "one slash"},
+		{"/a/{x}", `/\example.org`, false, "one slash"},
+		{"/a/{x}", "https://{x}/", false, "host"},
+		{"/a/{x}", "https://a{x}/", false, "host"},
+		{"/a/{x}", "https:///y", false, "host"},
+		{"/a/{x}", "javascript:alert(1)", false, "begin with"},
+		{"/a/{x}", "/a b", false, "no path"},
+		{"/a/{x}", "/a{", false, "brace"},
+		{"/a/{$}", "/{$}", false, "no wildcard"},
+	} {
+		var table Table
+		if err := table.Add("/taken", "/elsewhere", 0); err != nil {
+			t.Fatal(err)
+		}
+		err := table.Add(tt.from, tt.to, 0)
+		_, isFrom := errors.AsType[FromError](err)
+		if err == nil || isFrom != tt.isFrom || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q to %q: %v, want %q", tt.from, tt.to, err, tt.want)
+		}
+	}
+}
