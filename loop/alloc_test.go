@@ -52,13 +52,18 @@ func TestAllocSmallGet(t *testing.T) {
 	srv := stressServe(t, Config{}, func(srv *Server) {
 		srv.Handle("GET /static", Static(200, "text/plain", hello))
 		srv.Handle("GET /string", func(x *Exchange) { _ = x.SendString(200, "Hello, World!") })
+		ended := func() {}
+		srv.Handle("GET /done", func(x *Exchange) {
+			_ = x.OnDone(ended)
+			_ = x.SendString(200, "Hello, World!")
+		})
 		srv.Handle("GET /send/{name}", func(x *Exchange) {
 			if x.PathValue("name") == "octets" {
 				_ = x.Send(200, hello)
 			}
 		})
 	})
-	for _, path := range []string{"/static", "/string", "/send/octets"} {
+	for _, path := range []string{"/static", "/string", "/done", "/send/octets"} {
 		t.Run(path[1:], func(t *testing.T) {
 			p := stressDial(t, srv, 1<<30)
 			first, id := p.request(path)

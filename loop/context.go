@@ -62,6 +62,42 @@ func (x *Exchange) OnAbort(f func(err error)) error {
 	return nil
 }
 
+// OnDone has f called, on the loop, once the exchange is over: answered, aborted, or
+// given up. It is for giving back what serves the request. f must not use the exchange,
+// and not block. Several are called in order. A function that is made once, and not for
+// each request, costs no allocation.
+func (x *Exchange) OnDone(f func()) error {
+	switch {
+	case x.isDead():
+		return ErrClosed
+	case x.off != nil:
+		return ErrOffLoop
+	}
+	if before := x.onDone; before != nil {
+		last := f
+		f = func() {
+			before()
+			last()
+		}
+	}
+	x.onDone = f
+	return nil
+}
+
+// tellOver calls what [Exchange.OnDone] was given.
+func (x *Exchange) tellOver() {
+	f := x.onDone
+	if f == nil {
+		return
+	}
+	x.onDone = nil
+	l := x.conn.loop
+	returned := false
+	defer l.recoverApp(x.match.Pattern, &returned, nil)
+	l.callFunc(f)
+	returned = true
+}
+
 // tellEnd tells those who wait for the end of x, which is over.
 func (x *Exchange) tellEnd(err error) {
 	if c := x.ctx.Load(); c != nil {

@@ -95,6 +95,48 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
+// TestOnDone is told of the end of exchanges, in order, once, and survives a panic.
+func TestOnDone(t *testing.T) {
+	t.Parallel()
+	done := make(chan string, 4)
+	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
+		srv.Handle("/{what}", func(x *loop.Exchange) {
+			what := x.PathValue("what")
+			_ = x.OnDone(func() { done <- what })
+			_ = x.OnDone(func() { done <- "last" })
+			switch what {
+			case "answered":
+				_ = x.SendString(200, what)
+			case "panics":
+				_ = x.OnDone(func() { panic("on purpose") })
+				_ = x.SendString(200, what)
+			default:
+				x.Async()
+			}
+		})
+	})
+	ts.expectLog("on purpose")
+	want := func(what string) {
+		t.Helper()
+		for _, want := range []string{what, "last"} {
+			if got := wait(t, "the end", done); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	}
+	p := ts.open(cleartext)
+	p.answer(p.get("/answered")).want(t, "200", "answered")
+	want("answered")
+	p.answer(p.get("/panics")).want(t, "200", "panics")
+	want("panics")
+	id := p.get("/reset")
+	p.cancel(id)
+	want("reset")
+	p.get("/closed")
+	_ = p.nc.Close()
+	want("closed")
+}
+
 // TestContextRaces asks for contexts from many goroutines while exchanges end and
 // begin anew. None is missed, and none ends with another's exchange.
 func TestContextRaces(t *testing.T) {

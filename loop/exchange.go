@@ -61,6 +61,7 @@ type Exchange struct {
 
 	ctx     atomic.Pointer[exchangeContext] // nil until somebody asks
 	onAbort func(err error)
+	onDone  func() // see OnDone
 
 	// generation tells an Async whether this is still the exchange it was
 	// made for: it grows when the exchange is over.
@@ -217,6 +218,7 @@ func (x *Exchange) onClosed(err error) {
 	}
 	x.generation.Add(1)
 	x.tellEnd(err)
+	x.tellOver()
 	x.handler = nil
 	if x.calls == 0 {
 		x.recycle()
