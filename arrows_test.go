@@ -54,6 +54,7 @@ var rooms = []room{
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
 		},
 	},
+	{path: "loop/metrics", inside: []string{"loop", "loop/looptest"}, outside: []string{"github.com/prometheus/client_golang/prometheus"}},
 	{
 		path:    "loop/...",
 		inside:  []string{"loop/...", "internal/jobs"},
@@ -62,7 +63,7 @@ var rooms = []room{
 	{
 		path:    "cmd/...",
 		inside:  []string{"loop/...", "cmd/h2loop/internal/...", "internal/route"},
-		outside: []string{"github.com/pelletier/go-toml/v2/...", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+		outside: []string{"github.com/pelletier/go-toml/v2/...", "github.com/prometheus/client_golang/...", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
 	},
 	{path: "examples/...", inside: []string{"loop/...", "frames"}, outside: []string{"github.com/rs/zerolog"}},
 	{
@@ -178,6 +179,11 @@ func TestObjections(t *testing.T) {
 		{"loop/files/compress.go", "github.com/klauspost/compress/zstd", true},
 		{"loop/server.go", "github.com/klauspost/compress/zstd", false},
 		{"loop/files/files_test.go", "github.com/panjf2000/gnet/v2", false},
+		{"loop/metrics/collector.go", "github.com/prometheus/client_golang/prometheus", true},
+		{"loop/metrics/collector.go", "github.com/rs/zerolog", false},
+		{"loop/server.go", "github.com/prometheus/client_golang/prometheus", false},
+		{"loop/looptest/server.go", "github.com/prometheus/client_golang/prometheus", false},
+		{"loop/server.go", module + "/loop/metrics", false},
 		{"cmd/h2loop/main.go", module + "/loop/files", true},
 		{"cmd/h2loop/main.go", module + "/h2", false},
 		{"cmd/h2loop/internal/config/parse.go", "github.com/pelletier/go-toml/v2/unstable", true},

@@ -176,6 +176,7 @@ func (c *Conn) recvRSTStream(h frames.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	c.shared.ResetsReceived++
 	s, err := c.streamFor(f.StreamID)
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ func (c *Conn) resetStream(id frames.StreamID, code frames.ErrCode, err error) {
 	}
 	o := c.outbox()
 	o.Scratch = frames.AppendRSTStream(o.Scratch, frames.RSTStream{StreamID: id, Code: code})
+	c.shared.ResetsSent++
 	if s != nil {
 		c.closed.addReset(id)
 		c.closeStream(s, err)

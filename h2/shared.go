@@ -17,6 +17,10 @@ type Shared struct {
 	// Crossed counts how often each limit was crossed.
 	Crossed [NumLimits]uint64
 
+	// ResetsSent and ResetsReceived count RST_STREAM frames, those behind a
+	// complete response (RFC 9113, Section 8.1) among them.
+	ResetsSent, ResetsReceived uint64
+
 	// Pool is where the memory for request bodies comes from. NewShared makes
 	// one of [Config.MaxUnreadTotal] octets; another is to be set before the first
 	// connection.

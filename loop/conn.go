@@ -93,6 +93,7 @@ type conn struct {
 	timer    timer
 	oldAt    time.Duration // when the connection is old; 0 for never
 	written  int64         // octets that were given to wire
+	received int64         // octets that have come
 	socket   h2.Pace       // at which it takes octets while it is full
 	examined time.Duration // when that was last looked at
 
@@ -175,6 +176,7 @@ func (c *conn) onClose(error) {
 	fd := c.wire.fd
 	c.wire.drop()
 	c.countHeld()
+	c.setBlocked(false)
 	l.nconns.Add(-1)
 	l.conns.remove(c)
 	l.wheel.stop(&c.timer)
@@ -200,6 +202,8 @@ func (c *conn) onClose(error) {
 func (c *conn) receive() {
 	b := c.wire.next()
 	c.active = c.loop.now
+	c.received += int64(len(b))
+	c.loop.figures.Received += uint64(len(b))
 	if c.bridge == nil {
 		c.setRoom()
 		_ = c.receivePlain(b)
@@ -241,6 +245,9 @@ func (c *conn) receivedTLS(err error) {
 		return
 	}
 	c.leaveGate()
+	if c.stage == stageHandshake {
+		c.loop.figures.handshakesFailed++
+	}
 	if plain, ok := errors.AsType[tlsbridge.NotTLSError](err); ok {
 		c.stage = stageNotTLS
 		c.refusePlaintext(c.look(plain.Prefix))
@@ -262,6 +269,10 @@ func (c *conn) receivedTLS(err error) {
 // handshakeDone goes on with the protocol that ALPN has chosen.
 func (c *conn) handshakeDone() {
 	c.leaveGate()
+	c.loop.figures.handshakesDone++
+	if c.bridge.ConnectionState().DidResume {
+		c.loop.figures.handshakesResumed++
+	}
 	switch c.bridge.Protocol() {
 	case "h2":
 		c.startHTTP2()
@@ -320,6 +331,7 @@ func (c *conn) sniff(b []byte) {
 		http1, sure := isHTTP1(seen)
 		switch {
 		case sure && !http1:
+			c.loop.figures.Refused++
 			c.finish() // it would not understand an answer
 		case sure || len(seen) == sniffLimit:
 			c.sniffed = nil
@@ -439,8 +451,7 @@ func (c *conn) writePending() {
 	if c.bridge != nil {
 		c.seal(segs)
 	} else {
-		c.written += int64(sent)
-		c.wire.write(segs)
+		c.write(segs, sent)
 	}
 	if !c.wire.isOpen() {
 		return
@@ -545,17 +556,35 @@ func (c *conn) writeRecords() {
 	}
 	var segs [1][]byte
 	segs[0] = out
-	c.written += int64(len(out))
-	c.wire.write(segs[:])
+	c.write(segs[:], len(out))
 	c.bridge.Sent()
+}
+
+// write gives n octets in segs to the wire.
+func (c *conn) write(segs [][]byte, n int) {
+	c.written += int64(n)
+	c.loop.figures.Sent += uint64(n)
+	c.wire.write(segs)
 }
 
 // block has the watch tell when the socket takes octets again.
 func (c *conn) block() {
-	c.isBlocked = true
+	c.setBlocked(true)
 	if !c.loop.watch.arm(c) {
 		c.loop.srv.log.Error().Msg("a full socket cannot be watched, connection closed")
 		c.wire.close()
+	}
+}
+
+func (c *conn) setBlocked(blocked bool) {
+	if blocked == c.isBlocked {
+		return
+	}
+	c.isBlocked = blocked
+	if blocked {
+		c.loop.figures.blocked++
+	} else {
+		c.loop.figures.blocked--
 	}
 }
 
@@ -578,7 +607,7 @@ func (c *conn) pump() {
 		c.block()
 		return
 	}
-	c.isBlocked = false
+	c.setBlocked(false)
 	c.setRoom()
 	if c.loop.runnable > 1 {
 		c.loop.pushReady(c)

@@ -30,6 +30,7 @@ type eventLoop struct {
 	gnet.BuiltinEventEngine
 
 	srv    *Server
+	index  int // in srv.loops
 	client *gnet.Client
 	self   gnet.EventLoop
 	bell   *doorbell
@@ -80,9 +81,10 @@ type eventLoop struct {
 }
 
 // newEventLoop starts a reactor with one loop, and its doorbell.
-func newEventLoop(srv *Server) (*eventLoop, error) {
+func newEventLoop(srv *Server, index int) (*eventLoop, error) {
 	l := &eventLoop{
 		srv:     srv,
+		index:   index,
 		shared:  h2.NewShared(srv.cfg.HTTP2),
 		shared1: h1.NewShared(srv.cfg.HTTP1),
 		records: tlsbridge.NewBuffers(),

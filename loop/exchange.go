@@ -206,6 +206,7 @@ func (x *Exchange) onPanic(v any) {
 
 // onClosed is called when the stream is gone.
 func (x *Exchange) onClosed(err error) {
+	x.conn.loop.figures.ended++
 	if f := x.conn.loop.srv.cfg.Hooks.RequestDone; f != nil {
 		x.tellDone(f, err)
 	}
@@ -352,6 +353,15 @@ func (x *Exchange) LocalAddr() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return x.conn.local
+}
+
+// Loop returns the number of the loop that the request is on, from 0. What a program
+// keeps for each loop, and touches there alone, needs no lock.
+func (x *Exchange) Loop() int {
+	if x.isDead() && x.conn == nil {
+		return 0
+	}
+	return x.conn.loop.index
 }
 
 // TLS returns the state of the connection's TLS at the end of its handshake,

@@ -28,6 +28,9 @@ func (c *conn) refuse(first []byte, why string) {
 	if !sure && len(first) < methodLimit {
 		return
 	}
+	if !c.finishing {
+		c.loop.figures.Refused++
+	}
 	if http1 {
 		answer := fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"+
 			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(why), why)
@@ -35,7 +38,7 @@ func (c *conn) refuse(first []byte, why string) {
 		if c.bridge != nil && c.bridge.HandshakeComplete() {
 			c.seal(segs)
 		} else {
-			c.wire.write(segs)
+			c.write(segs, len(answer))
 		}
 	}
 	c.finish()

@@ -140,8 +140,8 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer srv.stopWorkers()
-	for range srv.cfg.Loops {
-		el, err := newEventLoop(srv)
+	for i := range srv.cfg.Loops {
+		el, err := newEventLoop(srv, i)
 		if err != nil {
 			return errors.Join(err, srv.stopLoops())
 		}

@@ -8,17 +8,48 @@ import (
 // Stats are figures of a server. Counts are since it was made; the others are of
 // the moment.
 type Stats struct {
+	// Loops run now: none before [Server.Run] has made them all.
+	Loops int
+	// Draining is set once the server has begun to end.
+	Draining bool
+
 	// Connections are open now.
 	Connections int
-	// Handshakes are TLS handshakes in progress now.
-	Handshakes int
+	// BlockedConnections are those of them whose socket takes no more now, while
+	// there is more to be sent.
+	BlockedConnections int
+	// Handshakes are TLS handshakes in progress now, and HandshakesWaiting those
+	// that wait for one of them to end; see [Config.MaxHandshakes].
+	Handshakes, HandshakesWaiting int
+	// OpenRequests are those that are being served now: streams of HTTP/2, and
+	// requests of HTTP/1.1.
+	OpenRequests int
+	// BlockingJobs are handlers of [Server.HandleBlocking] that run or wait to.
+	BlockingJobs int
+	// HTTPHandlers are calls of handlers of [Server.HandleHTTP].
+	HTTPHandlers int
 	// HeldOutput is how many octets wait in memory for sockets to take them.
 	HeldOutput int
+	// UnreadBodies is about how many octets of request bodies wait in memory for
+	// the application.
+	UnreadBodies int
 
 	// Accepted counts the connections that a loop has opened.
 	Accepted uint64
+	// Refused counts connections that were closed because of what they spoke:
+	// cleartext on a TLS port, or no HTTP.
+	Refused uint64
+	// HandshakesDone counts TLS handshakes, HandshakesResumed those of them that
+	// have resumed a session, and HandshakesFailed those that have failed. One that
+	// the peer gives up without a word is in none of them.
+	HandshakesDone, HandshakesResumed, HandshakesFailed uint64
 	// Requests counts the requests that were given to a callback.
 	Requests uint64
+	// Received and Sent are octets, of TLS records where there is TLS. What is
+	// sent may still wait for the socket.
+	Received, Sent uint64
+	// ResetsReceived and ResetsSent count RST_STREAM frames of HTTP/2.
+	ResetsReceived, ResetsSent uint64
 	// Panics counts panics: of callbacks, and of our own code.
 	Panics uint64
 	// SlowCallbacks counts those that took [Config.SlowCallback] or longer.
@@ -71,9 +102,14 @@ var limitNames = [numLimits]string{
 // figures are what a loop counts. They belong to it; what others see is the
 // copy of the last tick.
 type figures struct {
-	Accepted, Requests, Panics, SlowCallbacks uint64
+	Accepted, Refused, Requests, SlowCallbacks          uint64
+	Received, Sent                                      uint64
+	handshakesDone, handshakesResumed, handshakesFailed uint64
+	ended                                               uint64 // requests
+	resetsReceived, resetsSent                          uint64
 
 	held    int
+	blocked int
 	crossed [numLimits]uint64
 	h2      [h2.NumLimits]uint64
 	h1      [h1.NumLimits]uint64
@@ -86,6 +122,7 @@ func (l *eventLoop) cross(what limit) { l.figures.crossed[what]++ }
 func (l *eventLoop) publish() {
 	l.figures.held = l.held + int(l.pushed.Load())
 	l.figures.h2, l.figures.h1 = l.shared.Crossed, l.shared1.Crossed
+	l.figures.resetsReceived, l.figures.resetsSent = l.shared.ResetsReceived, l.shared.ResetsSent
 	l.mu.Lock()
 	l.published = l.figures
 	l.mu.Unlock()
@@ -95,20 +132,39 @@ func (l *eventLoop) publish() {
 // called from any goroutine.
 func (srv *Server) Stats() Stats {
 	s := Stats{
-		Connections: srv.openConns(),
-		Handshakes:  int(srv.gate.inside.Load()),
-		Panics:      uint64(srv.panics.Load()),
-		Limits:      make(map[string]uint64, int(numLimits)+int(h2.NumLimits)),
+		Draining:          srv.draining.Load(),
+		Connections:       srv.openConns(),
+		Handshakes:        int(srv.gate.inside.Load()),
+		HandshakesWaiting: int(srv.gate.waiting.Load()),
+		HTTPHandlers:      int(srv.handlers.Load()),
+		Panics:            uint64(srv.panics.Load()),
+		UnreadBodies:      max(0, srv.cfg.HTTP2.MaxUnreadTotal-srv.bodies.Left()),
+		Limits:            make(map[string]uint64, int(numLimits)+int(h2.NumLimits)),
 	}
 	var crossed [numLimits]uint64
 	var h2Crossed [h2.NumLimits]uint64
 	var h1Crossed [h1.NumLimits]uint64
-	for _, l := range srv.runningLoops() {
+	loops := srv.runningLoops()
+	s.Loops = len(loops)
+	if s.Loops > 0 && srv.workers != nil {
+		s.BlockingJobs = srv.workers.Load()
+	}
+	for _, l := range loops {
 		l.mu.Lock()
 		f := l.published
 		l.mu.Unlock()
 		s.HeldOutput += f.held
+		s.BlockedConnections += f.blocked
+		s.OpenRequests += int(f.Requests - f.ended)
 		s.Accepted += f.Accepted
+		s.Refused += f.Refused
+		s.HandshakesDone += f.handshakesDone
+		s.HandshakesResumed += f.handshakesResumed
+		s.HandshakesFailed += f.handshakesFailed
+		s.Received += f.Received
+		s.Sent += f.Sent
+		s.ResetsReceived += f.resetsReceived
+		s.ResetsSent += f.resetsSent
 		s.Requests += f.Requests
 		s.SlowCallbacks += f.SlowCallbacks
 		for i, n := range f.crossed {

@@ -28,6 +28,49 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// TestStatsOfConnections counts what connections do: octets, handshakes, resets, those
+// that are refused, and those whose sockets are full.
+func TestStatsOfConnections(t *testing.T) {
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/hold", func(x *loop.Exchange) { x.Async() })
+		srv.Handle("/large", func(x *loop.Exchange) { _ = x.SendStatic(200, pattern(64<<20)) })
+		srv.Handle("/{$}", say("hello"))
+	})
+	until := func(what string, cond func(s loop.Stats) bool) {
+		t.Helper()
+		eventually(t, what, func() bool { return cond(ts.srv.Stats()) })
+	}
+	p := ts.open(overTLS)
+	id := p.get("/hold")
+	until("a request is open", func(s loop.Stats) bool { return s.OpenRequests == 1 && s.HandshakesDone == 1 })
+	p.cancel(id)
+	until("none is", func(s loop.Stats) bool { return s.OpenRequests == 0 && s.ResetsReceived == 1 })
+	p.get("/", "te", "gzip") // is malformed
+	p.flush()
+	until("a reset is sent", func(s loop.Stats) bool { return s.ResetsSent == 1 && s.Received > 100 && s.Sent > 100 })
+	for i, first := range []string{"GET / HTTP/1.1\r\n\r\n", "\x01\x02\x03 not TLS either"} {
+		nc := ts.dial(overTLS)
+		if _, err := nc.Write([]byte(first)); err != nil {
+			t.Fatal(err)
+		}
+		until("it is refused", func(s loop.Stats) bool { return s.Refused == uint64(i+1) && s.HandshakesFailed == uint64(i+1) })
+	}
+	p = ts.open(cleartext, frames.Setting{ID: frames.SettingInitialWindowSize, Value: 1 << 30})
+	p.grant(0, 1<<30)
+	p.get("/large") // and does not read
+	p.flush()
+	until("it is blocked", func(s loop.Stats) bool { return s.BlockedConnections == 1 })
+	_ = p.nc.Close()
+	until("it is gone", func(s loop.Stats) bool { return s.BlockedConnections == 0 && s.OpenRequests == 0 })
+	if s := ts.srv.Stats(); s.Loops != 2 || s.Draining {
+		t.Errorf("%+v", s)
+	}
+	ts.shutdown()
+	if s := ts.srv.Stats(); !s.Draining {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestSlowCallback logs what holds its loop up, with its pattern, alone and
 // among others.
 func TestSlowCallback(t *testing.T) {
