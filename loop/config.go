@@ -74,6 +74,12 @@ type Config struct {
 	// ended. Default 30 s.
 	DrainTimeout time.Duration
 
+	// DrainGrace is how long a connection on which no request has come yet has
+	// for its first, and last, once the drain has begun. Its time does not go on
+	// while the server is behind with what it has sent. Default 1 s; negative for
+	// none.
+	DrainGrace time.Duration
+
 	// MaxConnAge ends a connection in order once it is so old, less up to a
 	// tenth of it that is chosen at random; requests that are open are
 	// answered. Default: never.
@@ -165,6 +171,7 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultIdleTimeout      = 120 * time.Second
 	defaultDrainTimeout     = 30 * time.Second
+	defaultDrainGrace       = time.Second
 	defaultMaxBufferedBody  = 1 << 20
 	defaultMaxHeldOutput    = 64 << 20
 	defaultStreamBuffer     = 256 << 10
@@ -250,6 +257,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput
+	}
+	if cfg.DrainGrace == 0 {
+		cfg.DrainGrace = defaultDrainGrace
 	}
 	if cfg.SlowCallback == 0 {
 		cfg.SlowCallback = defaultSlowCallback

@@ -47,7 +47,7 @@ const (
 )
 
 // drainPause is how long a peer without open streams has to answer PING when the
-// server drains, and one that is new, to send its first request.
+// server drains.
 const drainPause = time.Second
 
 // sniffLimit is how many octets are looked at to tell protocols apart.
@@ -149,7 +149,7 @@ func (c *conn) open(gc gnet.Conn) {
 		first = min(first, c.oldAt)
 	}
 	if l.srv.draining.Load() { // it has come at the last moment
-		first = min(first, l.now+drainPause)
+		first = min(first, l.now+l.srv.cfg.DrainGrace)
 	}
 	l.wheel.arm(&c.timer, first)
 	if c.ln.isTCP {
@@ -673,8 +673,20 @@ func (c *conn) lingerOn() {
 // is lost, as one has that uses an idle connection again (RFC 9112, Section 9.3.1).
 // Over HTTP/2 the last GOAWAY tells.
 func (c *conn) drain() {
-	if c.isNew() {
-		c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+	if grace := c.loop.srv.cfg.DrainGrace; grace > 0 && c.isNew() {
+		c.loop.wheel.arm(&c.timer, c.loop.now+grace)
+		return
+	}
+	c.endInOrder()
+}
+
+// endGrace ends a connection whose first request has not come in time, unless it is we
+// who are behind.
+func (c *conn) endGrace() {
+	l := c.loop
+	isBehind := c.isStepping || c.ticket != nil && !c.isAdmitted || c.wire.hasInput()
+	if isBehind && l.srv.cfg.DrainGrace > 0 {
+		l.wheel.arm(&c.timer, l.now+tick)
 		return
 	}
 	c.endInOrder()

@@ -171,7 +171,7 @@ func TestDrainTimeout(t *testing.T) {
 	var released atomic.Int32
 	handles := make(chan loop.Async, 1)
 	body := pattern(bigLen)
-	ts := newServer(t, loop.Config{DrainTimeout: 300 * time.Millisecond}, func(srv *loop.Server) {
+	ts := newServer(t, loop.Config{DrainTimeout: 300 * time.Millisecond, DrainGrace: patience}, func(srv *loop.Server) {
 		srv.Handle("/big", func(x *loop.Exchange) { _ = x.SendOwned(200, body, func() { released.Add(1) }) })
 		srv.Handle("/never", func(x *loop.Exchange) { handles <- x.Async() })
 		srv.Handle("/", say("hello"))
@@ -250,10 +250,10 @@ func TestDrainMutePeers(t *testing.T) {
 }
 
 // TestDrainNewConnections ends a server beside connections that are there, but have
-// sent no request: if it comes soon it is answered, and it is the last.
+// sent no request: it is answered when it comes, and it is the last.
 func TestDrainNewConnections(t *testing.T) {
 	t.Parallel()
-	ts := newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello)
+	ts := newServer(t, loop.Config{Loops: 1, DrainTimeout: 10 * patience, DrainGrace: 10 * patience}, hello)
 	const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 	type client struct {
 		name string
@@ -276,16 +276,7 @@ func TestDrainNewConnections(t *testing.T) {
 		_, _ = io.WriteString(c.nc, c.sent)
 	}
 	h2 := ts.dial(cleartext)
-	silent, silentTLS := ts.dial(cleartext), ts.dial(overTLS)
-	for _, tr := range transports { // by the time it is answered, the others are known
-		used := ts.open(tr)
-		used.fetch("/").want(t, "200", "hello")
-		defer used.nc.Close()
-	}
-	began := time.Now()
-	ts.stop()
-	time.Sleep(100 * time.Millisecond)
-	wantRefused(t, ts.addr(cleartext))
+	drainBeside(t, ts)
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := io.WriteString(c.nc, request[len(c.sent):]); err != nil {
@@ -305,15 +296,58 @@ func TestDrainNewConnections(t *testing.T) {
 	p.fetch("/").want(t, "200", "hello")
 	p.untilClosed()
 	p.wantTwoSteps(1)
-	for _, nc := range []net.Conn{silent, silentTLS} {
-		if b := readAll(t, nc); len(b) > 0 {
-			t.Errorf("%d octets for a peer that has said nothing", len(b))
-		}
-	}
-	if took := time.Since(began); took < 900*time.Millisecond {
-		t.Errorf("those that say nothing have %v", took)
-	}
+	_ = p.nc.Close()
 	ts.shutdown()
+}
+
+// drainBeside begins the drain of a server with one loop, and returns once that has
+// told every connection.
+func drainBeside(t *testing.T, ts *testServer) {
+	t.Helper()
+	var used []*peer
+	for _, tr := range transports { // by the time it is answered, the others are known
+		p := ts.open(tr)
+		p.fetch("/").want(t, "200", "hello")
+		used = append(used, p)
+	}
+	ts.stop()
+	for _, p := range used {
+		p.until("the warning", p.isDraining)
+		_ = p.nc.Close()
+	}
+	wantRefused(t, ts.addr(cleartext))
+}
+
+// TestDrainGrace has the drain end new connections on which no request comes.
+func TestDrainGrace(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []time.Duration{300 * time.Millisecond, -1} {
+		t.Run(grace.String(), func(t *testing.T) {
+			t.Parallel()
+			ts := newServer(t, loop.Config{Loops: 1, DrainTimeout: 10 * patience, DrainGrace: grace}, hello)
+			shaken, part := ts.dialHTTP1(overTLS), ts.dialHTTP1(cleartext)
+			if err := shaken.(*tls.Conn).Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(part, "GET / HTTP/1.1\r\n")
+			silent := []net.Conn{ts.dial(cleartext), ts.dial(overTLS), shaken, part}
+			began := time.Now()
+			drainBeside(t, ts)
+			for i, nc := range silent {
+				if b := readAll(t, nc); len(b) > 0 {
+					t.Errorf("%d octets for number %d, which has not asked", len(b), i)
+				}
+				_ = nc.Close()
+			}
+			if took := time.Since(began); took < grace-100*time.Millisecond { // of a coarse clock
+				t.Errorf("those that say nothing have %v", took)
+			}
+			ts.shutdown()
+			if n := ts.srv.Stats().Limits["drain"]; n > 0 {
+				t.Errorf("%d connections were cut off", n)
+			}
+		})
+	}
 }
 
 // TestDrainNobody ends a server that has no connections, and one that had no time

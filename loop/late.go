@@ -12,7 +12,7 @@ func (c *conn) onTimer() {
 	case c.finishing:
 		c.lingerOn()
 	case l.srv.draining.Load() && (c.stage != stageServing || !c.engine.Draining()):
-		c.endInOrder() // no request has come since the drain began
+		c.endGrace() // no request has come since the drain began
 	case c.stage != stageServing || !c.protocol.established():
 		c.examineStart()
 	default:

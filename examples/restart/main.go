@@ -36,7 +36,8 @@ func run(addrs []string) error {
 	if err != nil {
 		return err
 	}
-	var cfg loop.Config
+	// Whoever has just connected is to be answered also where the machine is busy.
+	cfg := loop.Config{DrainGrace: 5 * time.Second}
 	for _, ln := range listeners {
 		cfg.Listeners = append(cfg.Listeners, loop.Listener{Listener: ln})
 	}
