@@ -307,7 +307,7 @@ func (x *Exchange) ContentLength() int64 { return x.seen().ContentLength }
 // Header returns the first value of a request field, or "". The name is
 // matched without regard to case.
 func (x *Exchange) Header(name string) string {
-	fields := x.seen().Fields
+	fields := x.seen().ReadFields()
 	for i := range fields {
 		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
 			return fields[i].Value
@@ -318,7 +318,7 @@ func (x *Exchange) Header(name string) string {
 
 // Headers calls yield for each request field, in order, names in lower case.
 func (x *Exchange) Headers(yield func(name, value string) bool) {
-	for _, f := range x.seen().Fields {
+	for _, f := range x.seen().ReadFields() {
 		if !yield(f.Name, f.Value) {
 			return
 		}

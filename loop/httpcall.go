@@ -97,7 +97,7 @@ func newHTTPCall(x *Exchange, h http.Handler) *httpCall {
 		length:  -1,
 	}
 	x.handler = c
-	c.scratch.fields = append(c.scratch.fields, x.request.Fields...)
+	c.scratch.fields = append(c.scratch.fields, x.request.ReadFields()...)
 	c.ctx.call = c
 	c.ctx.Context, c.ctx.cancel = context.WithCancelCause(context.Background())
 	c.request = blankRequest.WithContext(&c.ctx)

@@ -54,8 +54,9 @@ func (x *Exchange) OffLoop() *Exchange {
 	y.off, y.request = &d.offLoop, &d.Request
 	*y.off = offLoop{of: x.Async(), version: x.Proto(), tls: x.TLS(), bodyGone: x.mayDemand()}
 	y.off.bodyless = x.conn.protocol.requestEnded(x) && !x.body.hold.end
+	fields := slices.Clone(x.request.ReadFields())
 	*y.request = *x.request
-	y.request.Fields = slices.Clone(x.request.Fields)
+	y.request.Fields = fields
 	y.request.Trailers = nil
 	y.conn, y.path, y.query = x.conn, x.path, x.query
 	y.match = x.match.Clone()

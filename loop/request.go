@@ -34,7 +34,7 @@ func (x *Exchange) Query() url.Values {
 // HeaderValues returns the values of the request fields of that name, in order.
 // The name is matched without regard to case.
 func (x *Exchange) HeaderValues(name string) (values []string) {
-	fields := x.seen().Fields
+	fields := x.seen().ReadFields()
 	for i := range fields {
 		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
 			values = append(values, fields[i].Value)

@@ -181,11 +181,11 @@ func BenchmarkReadHead(b *testing.B) {
 				if end != len(tt.in) || err != nil {
 					b.Fatal(err)
 				}
-				r := headReader{request: &s.Request}
-				line := &h.c.recv.line
-				if err := r.read(line, tt.in[line.from:line.to], tt.in[h.c.recv.section.fields:]); err != nil {
+				r := headReader{request: &s.Request, host: &h.c.host, block: tt.in[h.c.recv.section.fields:], lines: s.late.lines}
+				if err := r.read(&h.c.recv.line); err != nil {
 					b.Fatal(err)
 				}
+				s.late.lines = r.lines
 			}
 		})
 	}

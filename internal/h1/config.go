@@ -1,6 +1,9 @@
 package h1
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Config holds what all connections of a server have in common. Zero fields
 // mean the default named beside them. It must not change once it is in use.
@@ -67,6 +70,7 @@ const (
 func (cfg Config) WithDefaults() Config {
 	setDefault(&cfg.MaxRequestLine, defaultMaxRequestLine)
 	setDefault(&cfg.MaxHeaderBytes, defaultMaxHeaderBytes)
+	cfg.MaxHeaderBytes = min(cfg.MaxHeaderBytes, math.MaxInt32) // see fieldLine
 	setDefault(&cfg.MaxHeaderFields, defaultMaxHeaderFields)
 	setDefault(&cfg.BodyWindow, defaultBodyWindow)
 	setDefault(&cfg.MaxHeld, defaultMaxHeld)

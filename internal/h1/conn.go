@@ -4,7 +4,8 @@ package h1
 // may answer, reset and consume; they must not block.
 type Handler interface {
 	// Request is called when the header section of a request is complete
-	// and well-formed. s.RequestEnded reports that no body follows.
+	// and well-formed. s.RequestEnded reports that no body follows. The fields
+	// are to be had from s.Request.ReadFields.
 	Request(s *Stream)
 
 	// Body is called for each piece of the request body, and once with end
@@ -33,6 +34,7 @@ type Conn struct {
 	at      int       // in held
 	stream  *Stream   // the request in progress
 	last    *headMemo // what the last request looked like, if that is remembered
+	host    string    // of the last request that had a Host field
 	out     *outbox   // nil while nothing is to be written
 	room    int       // octets that may still be cut this turn
 	batches uint64    // batches with pieces of sources so far
@@ -88,6 +90,7 @@ func (c *Conn) Abandon() {
 	c.life, c.stream, c.out, c.held, c.at = lifeClosed, nil, nil, nil, 0
 	c.attempt(func() { c.shared.chargeBody(-held) })
 	if s != nil {
+		s.Request.Late = nil // its octets may be gone
 		c.attempt(func() { c.shared.chargeBody(-s.unread) })
 		c.attempt(func() { c.dropBody(s) })
 		c.attempt(func() { c.handler.Closed(s, ErrConnClosed) })

@@ -79,7 +79,7 @@ func ours(t *testing.T, in string) (v verdict, seen bool) {
 		s = first
 		r := &s.Request
 		v.method, v.target, v.host, v.whole = r.Method, r.Path, r.Authority, s.ended
-		for _, f := range r.Fields {
+		for _, f := range r.ReadFields() {
 			v.fields = append(v.fields, f.Name+": "+f.Value)
 		}
 	}

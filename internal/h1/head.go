@@ -17,6 +17,7 @@ const (
 	isChunked
 	expects   // the client waits to be told to send its body (RFC 9110, Section 10.1.1)
 	hasSecret // credentials: not to be remembered
+	isGRPC
 )
 
 func (f headFlags) has(g headFlags) bool { return f&g != 0 }
@@ -42,7 +43,9 @@ var (
 // A headReader reads the field lines of a header section.
 type headReader struct {
 	request *message.Request
-	text    strings.Builder // all names and values, one behind the other
+	host    *string // of the connection's last request
+	block   []byte  // the field lines, up to the empty one
+	lines   []fieldLine
 
 	flags      headFlags
 	hasHost    bool
@@ -50,34 +53,30 @@ type headReader struct {
 	upgrades   bool // the Connection field has the option
 	upgrade    string
 	hasLength  bool
+	hasType    bool
 	hasCodings bool
 	chunked    int  // how often chunked is among the transfer codings
 	other      bool // another one is
 	lastChunky bool // the last one is chunked
 }
 
-// read fills in request from a request line and the field lines in b, which end
-// with an empty one. The head that they come from has size octets.
-func (r *headReader) read(line *requestLine, path, b []byte) *Error {
+// read fills in the request from its request line and the field lines, but for its
+// path, and its fields: lines says where those are.
+func (r *headReader) read(line *requestLine) *Error {
 	q := r.request
 	q.Method, q.Scheme, q.Authority, q.ContentLength = line.method, line.scheme, "", -1
 	if line.http10 {
 		r.flags |= isHTTP10
 	}
-	r.text.Grow(len(path) + len(b))
-	q.Path = line.path
-	if len(path) > 0 {
-		q.Path = r.keep(path)
-	}
-	for len(b) > len("\r\n") {
-		name, value, rest, err := nextField(b, &r.text)
+	for from := 0; from < len(r.block)-len("\r\n"); {
+		l, next, err := nextLine(r.block, from)
 		if err == nil {
-			err = r.add(name, value)
+			err = r.add(l)
 		}
 		if err != nil {
 			return err
 		}
-		b = rest
+		from = next
 	}
 	if line.authority != "" {
 		// "When an origin server receives a request with an absolute-form of
@@ -88,94 +87,25 @@ func (r *headReader) read(line *requestLine, path, b []byte) *Error {
 	return r.judge()
 }
 
-// keep copies b into text.
-func (r *headReader) keep(b []byte) string {
-	from := r.text.Len()
-	r.text.Write(b)
-	return r.text.String()[from:]
-}
-
-// nextField reads the field line at the start of b. The name, in lower case,
-// comes into text.
-func nextField(b []byte, text *strings.Builder) (name string, value, rest []byte, err *Error) {
-	if b[0] == ' ' || b[0] == '\t' {
-		// "A server that receives an obs-fold in a request message … MUST
-		// either reject the message by sending a 400 (Bad Request) … or replace
-		// each received obs-fold with one or more SP octets". RFC 9112, Section 5.2.
-		return "", nil, nil, errFold
-	}
-	end := bytes.IndexByte(b, '\n')
-	line, rest := b[:end-1], b[end+1:]
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 {
-		return "", nil, nil, errNoColon
-	}
-	from := text.Len()
-	var buf [64]byte
-	lower := buf[:0]
-	for _, o := range line[:colon] {
-		o = lowerToken[o]
-		if o == 0 {
-			// "No whitespace is allowed between the field name and colon. … A
-			// server MUST reject, with a response status code of 400 (Bad
-			// Request), any received request message that contains whitespace
-			// between a header field name and colon." RFC 9112, Section 5.1.
-			return "", nil, nil, errFieldName
-		}
-		if len(lower) == len(buf) {
-			text.Write(lower)
-			lower = buf[:0]
-		}
-		lower = append(lower, o)
-	}
-	text.Write(lower)
-	if colon == 0 {
-		return "", nil, nil, errFieldName
-	}
-	value = trim(line[colon+1:])
-	if !message.IsFieldValue(value) {
-		return "", nil, nil, errFieldValue
-	}
-	return text.String()[from:], value, rest, nil
-}
-
-// lowerToken maps the octets of a token to lower case, and all others to 0.
-var lowerToken = func() (t [256]byte) {
-	for i := range t {
-		if b := []byte{byte(i)}; message.IsToken(b) {
-			t[i] = bytes.ToLower(b)[0]
-		}
-	}
-	return t
-}()
-
-// trim returns b without white space at its ends.
-func trim(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
 // add takes one field: fields that are about the connection or the framing say it
 // to r, and most of these are of no concern to an application.
-func (r *headReader) add(name string, value []byte) *Error {
-	q := r.request
-	switch name {
-	case "host":
-		switch ok, _ := isHost(value); {
-		case r.hasHost:
+func (r *headReader) add(l fieldLine) *Error {
+	q, value := r.request, l.valueIn(r.block)
+	switch kindOf(l.nameIn(r.block)) {
+	case fieldHost:
+		if r.hasHost {
 			return errHostTwice
-		case !ok:
-			return errHost
 		}
 		r.hasHost = true
-		q.Authority = r.keep(value)
+		if string(value) != *r.host {
+			if ok, _ := isHost(value); !ok {
+				return errHost
+			}
+			*r.host = string(value)
+		}
+		q.Authority = *r.host
 		return nil
-	case "content-length":
+	case fieldLength:
 		n, ok := message.ParseLength(value)
 		switch {
 		case !ok:
@@ -186,20 +116,20 @@ func (r *headReader) add(name string, value []byte) *Error {
 			return nil
 		}
 		r.hasLength, q.ContentLength = true, n
-	case "transfer-encoding":
+	case fieldCodings:
 		r.addCodings(value)
 		return nil
-	case "connection":
+	case fieldOptions:
 		r.addOptions(value)
 		return nil
-	case "upgrade":
+	case fieldUpgrade:
 		if r.upgrade == "" {
-			r.upgrade = r.keep(value)
+			r.upgrade = string(value)
 		}
 		return nil
-	case "keep-alive", "proxy-connection", "te":
+	case fieldHop, fieldTE:
 		return nil
-	case "expect":
+	case fieldExpect:
 		// "A server that receives a 100-continue expectation in an HTTP/1.0
 		// request MUST ignore that expectation." RFC 9110, Section 10.1.1.
 		if r.flags.has(isHTTP10) {
@@ -209,10 +139,16 @@ func (r *headReader) add(name string, value []byte) *Error {
 			return errExpect
 		}
 		r.flags |= expects
-	case "cookie", "authorization", "proxy-authorization":
+	case fieldType:
+		if !r.hasType && bytes.HasPrefix(value, []byte("application/grpc")) {
+			r.flags |= isGRPC
+		}
+		r.hasType = true
+	case fieldSecret:
 		r.flags |= hasSecret
+	default: // the application's
 	}
-	q.Fields = append(q.Fields, message.Field{Name: name, Value: r.keep(value)})
+	r.lines = append(r.lines, l)
 	return nil
 }
 
@@ -245,23 +181,6 @@ func (r *headReader) addCodings(value []byte) {
 			r.other = true
 		}
 	}
-}
-
-// equalFold reports whether b is s, which is in lower case, but for the case of
-// its letters.
-func equalFold(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i, o := range b {
-		if 'A' <= o && o <= 'Z' {
-			o += 'a' - 'A'
-		}
-		if o != s[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // judge looks at the header section as a whole.

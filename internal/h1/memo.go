@@ -11,7 +11,8 @@ import (
 // (BenchmarkReceiveGET). It does not change once it is made.
 type headMemo struct {
 	head    string
-	request message.Request
+	request message.Request // without its fields
+	fields  []message.Field
 	flags   headFlags
 }
 
@@ -36,13 +37,19 @@ func (h *headMemos) get(head []byte) *headMemo {
 	if len(head) > maxMemoHead {
 		return nil
 	}
-	if m := h.memos[h.place(head)%numMemos]; m != nil && m.head == string(head) {
+	if m := h.memos[h.place(head)]; m != nil && m.head == string(head) {
 		return m
 	}
 	return nil
 }
 
-func (h *headMemos) place(head []byte) uint64 { return maphash.Bytes(h.seed, head) }
+// place returns where head may be. Heads that differ in what is not looked at take
+// turns there: the rest of most heads is not remembered, and has to be hashed for
+// nothing.
+func (h *headMemos) place(head []byte) uint64 {
+	const most = 128
+	return (maphash.Bytes(h.seed, head[:min(len(head), most)]) + uint64(len(head))) % numMemos
+}
 
 // put remembers head, which was read into s, if it was there before. Heads with
 // credentials are not kept.
@@ -50,15 +57,15 @@ func (h *headMemos) put(head []byte, s *Stream) *headMemo {
 	if len(head) > maxMemoHead || s.head.has(hasSecret) {
 		return nil
 	}
-	hash := h.place(head)
-	if h.seen[hash%numMemos] != hash {
-		h.seen[hash%numMemos] = hash
+	place, hash := h.place(head), maphash.Bytes(h.seed, head)
+	if h.seen[place] != hash {
+		h.seen[place] = hash
 		return nil
 	}
 	m := &headMemo{head: string(head), request: s.Request, flags: s.head}
-	m.request.Fields = append([]message.Field(nil), s.Request.Fields...)
-	m.request.Trailers = nil
-	h.memos[hash%numMemos] = m
+	m.request.Fields, m.request.Trailers, m.request.Late = nil, nil, nil
+	m.fields = s.late.AppendFields(nil)
+	h.memos[place] = m
 	return m
 }
 
@@ -69,9 +76,11 @@ func (m *headMemo) isPrefixOf(b []byte) bool {
 
 // copyTo makes s a stream whose head is that of m.
 func (m *headMemo) copyTo(s *Stream) {
-	fields, trailers := s.Request.Fields, s.Request.Trailers
-	s.Request = m.request
-	s.Request.Fields = append(fields[:0], m.request.Fields...)
-	s.Request.Trailers = trailers
-	s.head = m.flags
+	q, r := &s.Request, &m.request
+	q.Method, q.Scheme, q.Authority, q.Path, q.Protocol = r.Method, r.Scheme, r.Authority, r.Path, r.Protocol
+	q.ContentLength = r.ContentLength
+	s.late.memo, s.head = m, m.flags
+	if len(m.fields) > 0 {
+		q.Late = &s.late
+	}
 }

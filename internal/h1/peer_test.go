@@ -40,7 +40,9 @@ func newTestConn(t testing.TB, cfg Config) *testConn {
 
 func (tc *testConn) Request(s *Stream) {
 	tc.stream = s
-	tc.event(describe(&s.Request, s.RequestEnded()))
+	if !tc.quiet { // to describe it is to ask for its fields
+		tc.event(describe(&s.Request, s.RequestEnded()))
+	}
 	tc.bodies[s] = nil
 	if tc.request != nil {
 		tc.request(s)
@@ -127,7 +129,7 @@ func describe(r *message.Request, ended bool) string {
 	if r.Protocol != "" {
 		s += " protocol=" + r.Protocol
 	}
-	s += fieldsText(r.Fields)
+	s += fieldsText(r.ReadFields())
 	if ended {
 		s += " END"
 	}

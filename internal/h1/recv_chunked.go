@@ -2,7 +2,6 @@ package h1
 
 import (
 	"math"
-	"strings"
 
 	"github.com/h2loop/h2loop/internal/message"
 )
@@ -163,23 +162,18 @@ func (c *Conn) recvTrailers(b []byte) *Error {
 	if s != nil {
 		trailers = s.Request.Trailers[:0]
 	}
-	if len(b) > len("\r\n") {
-		var text strings.Builder
-		text.Grow(len(b))
-		for len(b) > len("\r\n") {
-			name, value, rest, err := nextField(b, &text)
-			switch {
-			case err != nil:
-				return err
-			case isForbiddenTrailer(name):
-				return errTrailer
-			}
-			from := text.Len()
-			text.Write(value)
-			trailers = append(trailers, message.Field{Name: name, Value: text.String()[from:]})
-			b = rest
+	var lines []fieldLine
+	for from := 0; from < len(b)-len("\r\n"); {
+		l, next, err := nextLine(b, from)
+		switch {
+		case err != nil:
+			return err
+		case isForbiddenTrailer(l.nameIn(b)):
+			return errTrailer
 		}
+		lines, from = append(lines, l), next
 	}
+	trailers = appendLines(trailers, b, lines)
 	c.recv.phase = phaseHead
 	if s == nil {
 		return nil
@@ -194,11 +188,11 @@ func (c *Conn) recvTrailers(b []byte) *Error {
 // a trailer field unless the sender knows the corresponding header field name's
 // definition permits sending that field in a trailer section." RFC 9110, Section
 // 6.5.1.
-func isForbiddenTrailer(name string) bool {
-	switch name {
-	case "content-length", "host", "te", "trailer", "expect":
-		return true
+func isForbiddenTrailer[S ~string | ~[]byte](name S) bool {
+	switch kindOf(name) {
+	case fieldOther, fieldType, fieldSecret:
+		return false
 	default:
-		return message.IsConnectionField(name)
+		return true
 	}
 }

@@ -27,17 +27,18 @@ func (c *Conn) recvRequest(head, fields []byte) *Error {
 		return c.recvAgain(m)
 	}
 	line := &c.recv.line
-	var path []byte
-	if line.path == "" && line.authority == "" {
-		path = head[line.from:line.to]
-	}
 	s := c.shared.getStream()
-	r := headReader{request: &s.Request}
-	if err := r.read(line, path, fields); err != nil {
+	r := headReader{request: &s.Request, host: &c.host, block: fields, lines: s.late.lines}
+	if err := r.read(line); err != nil {
 		c.shared.putStream(s)
 		return err
 	}
+	if s.Request.Path = line.path; line.path == "" && line.authority == "" {
+		s.Request.Path = string(head[line.from:line.to])
+	}
 	s.head = r.flags
+	s.late = lateHead{block: fields, lines: r.lines}
+	s.Request.Late = &s.late
 	c.last = memos.put(head, s)
 	return c.open(s)
 }
@@ -63,8 +64,11 @@ func (c *Conn) open(s *Stream) *Error {
 	}
 	r.skipped = 0
 	c.closing = s.head.has(wantsClose) || c.life != lifeAlive
-	s.longLived = isLongLived(q)
+	s.longLived = q.Method == "CONNECT" || s.head.has(isGRPC)
 	c.stream = s
 	c.handler.Request(s)
+	if c.stream == s && q.Late != nil { // the octets go
+		q.ReadFields()
+	}
 	return nil
 }

@@ -112,7 +112,7 @@ func TestStringsAreSafe(t *testing.T) {
 	var kept []string
 	tc.request = func(s *Stream) {
 		r := &s.Request
-		kept = append(kept, r.Method, r.Authority, r.Path, r.Fields[0].Name, r.Fields[0].Value)
+		kept = append(kept, r.Method, r.Authority, r.Path, r.ReadFields()[0].Name, r.Fields[0].Value)
 		tc.answer(s)
 	}
 	tc.recv("BREW /one HTTP/1.1\r\nHost: first\r\nX-A: b\r\n\r\n")
@@ -120,6 +120,55 @@ func TestStringsAreSafe(t *testing.T) {
 	if got := strings.Join(kept, " "); got != "BREW first /one x-a b WHEN other /two x-z y" {
 		t.Errorf("%s", got)
 	}
+}
+
+// TestLateFields sees that fields can be asked for as long as there is a request:
+// while it comes, when its octets are gone, in Closed, and when another connection has
+// been handled meanwhile; and that nothing is made of them if nobody asks.
+func TestLateFields(t *testing.T) {
+	const in = "PUT /a HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nConnection: close, x\r\nx-TWO:\t2 \r\n\r\n"
+	const want = ` x-one="1" x-two="2"`
+	for range 3 { // remembered, the third time
+		tc := newTestConn(t, Config{})
+		tc.step, tc.quiet = 0, true
+		tc.request = func(*Stream) {}
+		tc.recv(in)
+		if got := fieldsText(tc.stream.Request.ReadFields()); got != want {
+			t.Errorf("when the octets are gone: %s", got)
+		}
+		tc.c.Close()
+
+		other := newTestConn(t, Config{})
+		other.step = 0
+		again := newTestConn(t, Config{})
+		again.sh, again.step, again.quiet = other.sh, 0, true
+		again.c.Init(again.sh, again, false)
+		again.c.SetRoom(1 << 20)
+		again.request = func(s *Stream) {
+			other.recv("GET /b HTTP/1.1\r\nHost: b\r\nX-Other: y\r\n\r\n")
+			again.answer(s)
+		}
+		closed := ""
+		again.closed = func(s *Stream, _ error) { closed = fieldsText(s.Request.ReadFields()) }
+		again.recv(in)
+		other.wantEvents("the other", `GET http b /b length=0 x-other="y" END`, "closed")
+		if closed != want {
+			t.Errorf("in Closed: %s", closed)
+		}
+		s := again.sh.streams[len(again.sh.streams)-1]
+		if s.Request.Late != nil || s.late.block != nil || s.late.memo != nil || len(s.late.lines) != 0 {
+			t.Errorf("a free stream has %+v", s.late)
+		}
+	}
+	tc := newTestConn(t, Config{})
+	tc.step, tc.quiet = 0, true
+	tc.request = func(s *Stream) {
+		tc.answer(s)
+		if s.Request.Fields != nil {
+			t.Error("fields that nobody asked for")
+		}
+	}
+	tc.recv(in)
 }
 
 // TestMemos sees that what is remembered of heads tells nothing but what they say:

@@ -14,6 +14,7 @@ type Stream struct {
 	App any
 
 	head headFlags
+	late lateHead // what Request.Late is
 
 	ended     bool // the request is complete
 	answered  bool // the final header section was sent
@@ -34,9 +35,9 @@ type Stream struct {
 
 // reset makes s as good as new, keeping the memory of its slices.
 func (s *Stream) reset() {
-	request, regions := s.Request, s.body.regions.Emptied()
+	request, regions, late := s.Request, s.body.regions.Emptied(), s.late.emptied()
 	request.Reset()
-	*s = Stream{Request: request}
+	*s = Stream{Request: request, late: late}
 	s.body.regions = regions
 }
 

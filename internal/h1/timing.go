@@ -1,11 +1,6 @@
 package h1
 
-import (
-	"strings"
-	"time"
-
-	"github.com/h2loop/h2loop/internal/message"
-)
+import "time"
 
 // A timing is what a connection knows of the time. It is [Shared.Now], which
 // moves with the loop's ticks.
@@ -134,8 +129,3 @@ func (c *Conn) isLate(t *bodyTiming, received int64, passed time.Duration) bool 
 // SetLongLived frees s of the timeouts for its body: it is for exchanges in which
 // little may happen for long. CONNECT and upgraded connections are such anyway.
 func (c *Conn) SetLongLived(s *Stream) { s.longLived = true }
-
-// isLongLived reports whether a request is for an exchange that lives long.
-func isLongLived(r *message.Request) bool {
-	return r.Method == "CONNECT" || strings.HasPrefix(r.Field("content-type"), "application/grpc")
-}

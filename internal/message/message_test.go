@@ -27,3 +27,28 @@ func TestReset(t *testing.T) {
 		t.Errorf("fields %+v, room for %d", f, cap(r.Fields))
 	}
 }
+
+// lateFields count how often they are made.
+type lateFields struct{ n int }
+
+func (f *lateFields) AppendFields(dst []Field) []Field {
+	f.n++
+	return append(dst, Field{Name: "a", Value: "b"})
+}
+
+func TestReadFields(t *testing.T) {
+	late := &lateFields{}
+	r := Request{Late: late}
+	for range 2 {
+		if f := r.ReadFields(); len(f) != 1 || r.Field("a") != "b" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if late.n != 1 {
+		t.Errorf("made %d times", late.n)
+	}
+	r.Late = late
+	if r.Reset(); r.Late != nil || len(r.ReadFields()) != 0 {
+		t.Errorf("%+v", r)
+	}
+}

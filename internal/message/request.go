@@ -14,9 +14,27 @@ type Request struct {
 	Path      string // with the query
 	Protocol  string // of extended CONNECT (RFC 8441) or of Upgrade, else empty
 
-	Fields        []Field // in order, names in lower case, without pseudo-header fields
+	Fields        []Field // in order, names in lower case, without pseudo-header fields; see ReadFields
 	Trailers      []Field
 	ContentLength int64 // -1 if the peer did not say
+
+	// Late, unless it is nil, has the fields in place of Fields. Most answers need
+	// none of them, and their strings cost more than to see that they are well-formed.
+	Late LateFields
+}
+
+// LateFields make the fields of a request when somebody asks for them.
+type LateFields interface {
+	// AppendFields appends them to dst.
+	AppendFields(dst []Field) []Field
+}
+
+// ReadFields returns Fields, which it makes first if that was put off.
+func (r *Request) ReadFields() []Field {
+	if late := r.Late; late != nil {
+		r.Late, r.Fields = nil, late.AppendFields(r.Fields[:0])
+	}
+	return r.Fields
 }
 
 // MaxKeptFields bounds the slices that [Request.Reset] keeps.
@@ -38,9 +56,10 @@ func keepFields(f []Field) []Field {
 // Field returns the value of the first field with name, which is in lower case,
 // or "".
 func (r *Request) Field(name string) string {
-	for i := range r.Fields {
-		if r.Fields[i].Name == name {
-			return r.Fields[i].Value
+	fields := r.ReadFields()
+	for i := range fields {
+		if fields[i].Name == name {
+			return fields[i].Value
 		}
 	}
 	return ""
