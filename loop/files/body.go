@@ -98,20 +98,18 @@ type body struct {
 
 var _ loop.Source = (*body)(nil)
 
-// newBody takes file and first, which is the beginning of the first of parts.
-func newBody(f *Files, async loop.Async, file *os.File, first *chunk, parts []part) *body {
-	n := int64(len(first.p))
+// newBody takes file, of which parts are to be sent.
+func newBody(f *Files, async loop.Async, file *os.File, parts []part) *body {
 	return &body{
 		files:  f,
 		async:  async,
 		unsent: lengthOf(parts),
 		lead:   parts[0].lead,
 		parts:  parts[1:],
-		back:   first,
 		file:   file,
 		fd:     int(file.Fd()),
-		offset: parts[0].start + n,
-		unread: parts[0].length - n,
+		offset: parts[0].start,
+		unread: parts[0].length,
 	}
 }
 

@@ -7,14 +7,16 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/h2loop/h2loop/loop"
 )
 
 // smallFile is the length up to which a file is read whole, in one job.
 const smallFile = 256 << 10
 
-// firstChunk is what the job that opens a larger file reads of it. How fast the
-// client takes it is not known yet.
+// firstChunk is what the kernel is told to have in memory of a larger file. It is
+// read when the client has room for it.
 const firstChunk = 64 << 10
 
 // A fetch is one request for a file. The loop makes it, a worker fills in the
@@ -214,12 +216,7 @@ func (t *fetch) open(file *os.File, r *resource, p *rep) (keep bool, err error) 
 		return false, errTooMany
 	}
 	first := t.partsOf(p)[0].span
-	size := int(min(int64(buffers.affordable(firstChunk, firstChunk)), first.length))
-	t.outcome.chunk = buffers.get(size)
-	if err := t.filled(t.outcome.chunk.read(file, first.start, size)); err != nil {
-		t.files.open.Add(-1)
-		return false, err
-	}
+	_ = unix.Fadvise(int(file.Fd()), first.start, min(first.length, firstChunk), unix.FADV_WILLNEED)
 	t.outcome.file = file
 	return true, nil
 }

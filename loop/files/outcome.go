@@ -9,7 +9,7 @@ import (
 )
 
 // An outcome is what a request is to be answered with. It holds contents in one of
-// three ways: blob, chunk, or file and chunk.
+// three ways: blob, chunk or file.
 type outcome struct {
 	status int
 	res    *resource // nil if there is none
@@ -18,8 +18,8 @@ type outcome struct {
 	kind   string    // content type of parts, if it is not that of res
 
 	blob  *blob    // all of the representation
-	chunk *chunk   // all that is to be sent, or the beginning of file
-	file  *os.File // what is left of it is yet to be read
+	chunk *chunk   // all that is to be sent
+	file  *os.File // it is yet to be read
 }
 
 // drop gives back what no answer will.
@@ -125,7 +125,7 @@ func (r *outcome) sendBody(f *Files, x *loop.Exchange, t *fetch) {
 		if parts == nil {
 			parts = []part{{span: span{0, r.rep.length()}}}
 		}
-		_ = x.SendSource(r.status, lengthOf(parts), newBody(f, t.async, file, c, parts))
+		_ = x.SendSource(r.status, lengthOf(parts), newBody(f, t.async, file, parts))
 	case c != nil:
 		_ = x.SendOwned(r.status, c.p, func() { f.buffers.put(c) })
 	case b != nil && r.parts == nil:
