@@ -89,6 +89,7 @@ func serve(opts options, log zerolog.Logger) error {
 		Strs("urls", urls(cfg.Listeners, srv.Addrs())).Msg("serving")
 	ctx, stop := signals.serve(log, func() error { return reload(srv, opts) })
 	defer stop()
+	go giveBackMemory(ctx)
 	if err := srv.Run(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// giveBackMemory returns to the system what a rush has left behind. The runtime
+// collects when as much again has been allocated, or after two minutes: a server
+// that has become quiet would keep what it does not need until then.
+func giveBackMemory(ctx context.Context) {
+	const every = time.Second
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	h := heapWatch{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if h.look(readHeap()) {
+				debug.FreeOSMemory()
+				h.freed(readHeap())
+			}
+		}
+	}
+}
+
+// A heap is what the runtime holds, in octets.
+type heap struct {
+	held      uint64 // objects, dead ones too, and free memory that was not given back
+	allocated uint64 // ever
+}
+
+func readHeap() heap {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/allocs:bytes"},
+	}
+	metrics.Read(samples)
+	return heap{held: samples[0].Value.Uint64() + samples[1].Value.Uint64(), allocated: samples[2].Value.Uint64()}
+}
+
+const (
+	worthFreeing = 4 << 20 // less is not worth a collection
+	quietRate    = 1 << 20 // octets allocated between two looks
+)
+
+// A heapWatch decides when to give memory back: once allocation has died down, if
+// much more is held than after the last time. A time that was in vain raises what
+// that is.
+type heapWatch struct {
+	last heap
+	kept uint64 // held after the last time
+}
+
+// look reports whether now is the time.
+func (w *heapWatch) look(now heap) bool {
+	quiet := now.allocated-w.last.allocated < quietRate
+	w.last = now
+	return quiet && now.held > w.kept+worthFreeing
+}
+
+func (w *heapWatch) freed(now heap) { w.last, w.kept = now, now.held }

@@ -1,0 +1,30 @@
+package main
+
+import "testing"
+
+func TestHeapWatch(t *testing.T) {
+	const mib = 1 << 20
+	var w heapWatch
+	for i, step := range []struct {
+		held, allocated uint64
+		want            bool
+		left            uint64 // after it
+	}{
+		{10 * mib, 10 * mib, false, 0},      // it has just started
+		{10 * mib, 10 * mib, true, 3 * mib}, // and is quiet
+		{6 * mib, 10 * mib, false, 0},       // little is to be had
+		{90 * mib, 110 * mib, false, 0},     // a rush
+		{90 * mib, 210 * mib, false, 0},     // that goes on
+		{90 * mib, 210 * mib, true, 80 * mib},
+		{80 * mib, 210 * mib, false, 0}, // it was in use
+		{83 * mib, 210 * mib, false, 0},
+		{85 * mib, 210 * mib, true, 3 * mib},
+	} {
+		if got := w.look(heap{step.held, step.allocated}); got != step.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+		if step.want {
+			w.freed(heap{step.left, step.allocated})
+		}
+	}
+}
