@@ -127,25 +127,30 @@ func theirs(in string) (v verdict) {
 
 // stricter has our reasons to refuse what net/http takes, and why it does.
 var stricter = map[string]string{
-	errBareLF.Reason:     "net/http ends lines with LF alone",
-	errFold.Reason:       "net/http joins folded lines, and takes white space before the first field",
-	errNoHost.Reason:     "that is for http.Server, not for ReadRequest",
-	errHost.Reason:       "http.Server looks at the octets of Host only, and ReadRequest not at all",
-	errVersion.Reason:    "that is for http.Server",
-	errTarget.Reason:     "package url takes octets, and forms of targets, that HTTP does not",
-	errFieldName.Reason:  "net/http keeps fields with white space in their names",
-	errCoding10.Reason:   "net/http ignores Transfer-Encoding in HTTP/1.0",
-	errExpect.Reason:     "that is for http.Server",
-	errTrailer.Reason:    "net/http ignores what may not be among trailers",
-	errChunkLine.Reason:  "net/http takes white space behind the size, and any octets in extensions",
-	errExtensions.Reason: "net/http has another bound",
-	errBlank.Reason:      "the empty lines are taken away before net/http sees them",
+	errBareLF.Reason:          "net/http ends lines with LF alone",
+	errFold.Reason:            "net/http joins folded lines, and takes white space before the first field",
+	errNoHost.Reason:          "that is for http.Server, not for ReadRequest",
+	errRequestLineForm.Reason: "net/http takes CONNECT without a target",
+	errConnect.Reason:         "net/http reads a body of CONNECT",
+	errHost.Reason:            "http.Server looks at the octets of Host only, and ReadRequest not at all",
+	errVersion.Reason:         "that is for http.Server",
+	errTarget.Reason:          "package url takes octets, and forms of targets, that HTTP does not",
+	errFieldName.Reason:       "net/http keeps fields with white space in their names",
+	errCoding10.Reason:        "net/http ignores Transfer-Encoding in HTTP/1.0",
+	errExpect.Reason:          "that is for http.Server",
+	errTrailer.Reason:         "net/http ignores what may not be among trailers",
+	errChunkLine.Reason:       "net/http takes white space behind the size, and any octets in extensions",
+	errExtensions.Reason:      "net/http has another bound",
+	errBlank.Reason:           "the empty lines are taken away before net/http sees them",
 }
 
 // laxer reports whether it is known why net/http refuses what we take: it looks at
-// the percent-encodings of a path, which are for who decodes them.
+// the percent-encodings of a path and of a host, which are for who decodes them.
 func laxer(v verdict) bool {
 	_, err := url.ParseRequestURI(v.target)
+	if strings.Contains(v.host, "%") {
+		_, err = url.Parse("http://" + v.host)
+	}
 	return v.target != "*" && v.method != "CONNECT" && err != nil
 }
 
