@@ -17,8 +17,10 @@ import (
 // returned, whatever the client does meanwhile. What is written for a loop costs
 // less: see [Server.Handle].
 //
-// All of a [http.ResponseController] is there but Hijack: what switches protocols is
-// for [Server.HandleUpgrade]. There is no [http.Pusher] either. What a handler sees and
+// All of a [http.ResponseController] is there; Hijack over HTTP/1.1, as in net/http, and
+// for requests whose body has ended and whose response has not begun. WebSocket libraries
+// and reverse proxies switch protocols with it; what is written for a loop has
+// [Server.HandleUpgrade], also over HTTP/2. There is no [http.Pusher]. What a handler sees and
 // does is what it would be with net/http's own server; a table in the tests has the
 // few differences. A handler may write what it likes behind its return, and from any
 // goroutine: it gets an error.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/internal/message"
@@ -45,6 +46,8 @@ type httpCall struct {
 	head     headTraits
 	out      *Writer         // once the response is not kept any more
 	last     []message.Field // trailers of a response that was kept
+
+	hijacked atomic.Pointer[hijackedConn] // the connection, once the handler has it
 }
 
 // headTraits are what the adapter has to know of the header section of a response.
@@ -121,7 +124,11 @@ func (c *httpCall) run() {
 	defer c.end()
 	c.complete()
 	c.aborted = true
-	c.handler.ServeHTTP(c, c.request)
+	if c.request.ProtoMajor == 1 {
+		c.handler.ServeHTTP(httpCallHTTP1{c}, c.request)
+	} else {
+		c.handler.ServeHTTP(c, c.request)
+	}
 	c.aborted = false
 }
 
@@ -136,15 +143,16 @@ func (c *httpCall) end() {
 	c.returned = true
 	c.readLimit.stop()
 	c.writeLimit.stop()
-	if !c.aborted {
+	if !c.aborted && c.hijacked.Load() == nil {
 		c.finish()
 	}
+	hijacked := c.hijacked.Load() != nil
 	c.mu.Unlock()
 	srv, cancel := c.srv, c.ctx.cancel
 	if c.body != nil {
 		c.body.end()
 	}
-	if c.of.loop.post(c.settle) != nil {
+	if hijacked || c.of.loop.post(c.settle) != nil {
 		c.drop()
 	}
 	cancel(nil)

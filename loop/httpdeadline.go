@@ -45,6 +45,16 @@ func (d *deadline) set(at time.Time, then func()) {
 	d.timer = timer
 }
 
+// renew is set for a deadline that does not pass for ever.
+func (d *deadline) renew(at time.Time) {
+	d.mu.Lock()
+	if d.expired {
+		d.expired, d.passed = false, nil
+	}
+	d.mu.Unlock()
+	d.set(at, nil)
+}
+
 // expire ends d. mu is held.
 func (d *deadline) expire(then func()) {
 	d.expired, d.timer = true, nil

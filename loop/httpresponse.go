@@ -41,6 +41,10 @@ func (c *httpCall) WriteHeader(status int) {
 	if c.returned {
 		return
 	}
+	if c.hijacked.Load() != nil {
+		c.logMisuse("WriteHeader on a hijacked connection")
+		return
+	}
 	if c.status != 0 {
 		c.logMisuse("superfluous WriteHeader")
 		return
@@ -48,7 +52,7 @@ func (c *httpCall) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // the words of net/http
 	}
-	if status < 200 {
+	if status < 200 && (status != http.StatusSwitchingProtocols || c.request.ProtoMajor != 1) {
 		c.inform(status)
 		return
 	}
@@ -67,6 +71,10 @@ func (c *httpCall) logMisuse(what string) {
 // decide fixes the header section. mu is held.
 func (c *httpCall) decide(status int) {
 	c.status = status
+	if status == http.StatusSwitchingProtocols {
+		c.scratch.body = c.appendSwitch(c.scratch.body[:0]) // for Hijack
+		return
+	}
 	if values := c.header["Content-Length"]; len(values) > 0 && values[0] != "" {
 		n, err := strconv.ParseInt(values[0], 10, 64)
 		if err == nil && n >= 0 {
@@ -156,7 +164,7 @@ func (c *httpCall) declareTrailers(lists []string) {
 // inform sends an interim response. mu is held.
 func (c *httpCall) inform(status int) {
 	if status == http.StatusSwitchingProtocols {
-		c.logMisuse("WriteHeader(101) without Hijack")
+		c.logMisuse("WriteHeader(101), which there is not over HTTP/2")
 		return
 	}
 	fields := c.appendFields(nil, false)
@@ -192,13 +200,16 @@ func (c *httpCall) mayWrite(n int) error {
 	if c.returned {
 		return errReturned
 	}
+	if c.hijacked.Load() != nil {
+		return http.ErrHijacked
+	}
 	if c.status == 0 {
 		c.decide(http.StatusOK)
 	}
 	switch {
 	case n == 0:
 		return nil
-	case hasNoBody(c.status):
+	case hasNoBody(c.status), c.status == http.StatusSwitchingProtocols:
 		return http.ErrBodyNotAllowed
 	case c.length >= 0 && int64(n) > c.length-c.written:
 		return http.ErrContentLength
@@ -295,8 +306,14 @@ func (c *httpCall) FlushError() error {
 	if c.returned {
 		return errReturned
 	}
+	if c.hijacked.Load() != nil {
+		return http.ErrHijacked
+	}
 	if c.status == 0 {
 		c.decide(http.StatusOK)
+	}
+	if c.status == http.StatusSwitchingProtocols {
+		return nil // it is Hijack that sends it
 	}
 	if c.out == nil {
 		return c.stream(nil)
@@ -309,8 +326,16 @@ func (c *httpCall) FlushError() error {
 
 // finish is called when the handler has returned. mu is held.
 func (c *httpCall) finish() {
-	if c.status == 0 {
+	switch c.status {
+	case 0:
 		c.decide(http.StatusOK)
+	case http.StatusSwitchingProtocols:
+		// The client takes what follows for the other protocol: nothing may.
+		c.srv.log.Warn().Str("pattern", c.pattern).Msg("WriteHeader(101) without Hijack")
+		if c.aborted = c.hijack() != nil; !c.aborted {
+			_ = c.hijacked.Load().Close()
+		}
+		return
 	}
 	c.collectTrailers()
 	switch {
@@ -353,6 +378,9 @@ func (c *httpCall) ReadFrom(r io.Reader) (n int64, err error) {
 
 // SetReadDeadline bounds the time until the body is read. What has passed is for ever.
 func (c *httpCall) SetReadDeadline(at time.Time) error {
+	if nc := c.hijacked.Load(); nc != nil {
+		return nc.SetReadDeadline(at)
+	}
 	c.readLimit.set(at, nil)
 	return nil
 }
@@ -360,6 +388,9 @@ func (c *httpCall) SetReadDeadline(at time.Time) error {
 // SetWriteDeadline bounds the time until the response is written: if it has not ended
 // by then, it is given up.
 func (c *httpCall) SetWriteDeadline(at time.Time) error {
+	if nc := c.hijacked.Load(); nc != nil {
+		return nc.SetWriteDeadline(at)
+	}
 	c.writeLimit.set(at, c.giveUp)
 	return nil
 }

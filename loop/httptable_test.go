@@ -66,6 +66,8 @@ func says(err error) string {
 		return "ErrBodyNotAllowed"
 	case errors.Is(err, http.ErrContentLength):
 		return "ErrContentLength"
+	case errors.Is(err, http.ErrHijacked):
+		return "ErrHijacked"
 	case errors.Is(err, http.ErrNotSupported):
 		return "ErrNotSupported"
 	case errors.Is(err, http.ErrBodyReadAfterClose):
@@ -691,11 +693,102 @@ func httpBehaviours() []behaviour {
 			_, err := io.WriteString(w, big)
 			n.add("write", "%v", err != nil)
 		}},
-		{name: "Hijack", only: overH2, handler: func(w W, _ R, n *notes) {
-			if _, _, err := http.NewResponseController(w).Hijack(); err != nil {
-				n.add("hijack", "%s", says(err))
+		{name: "Hijack", handler: func(w W, _ R, n *notes) {
+			_, ok := w.(http.Hijacker)
+			nc, brw, err := http.NewResponseController(w).Hijack()
+			n.add("hijack", "%v %s", ok, says(err))
+			if err != nil {
+				return
+			}
+			n.add("buffered", "%d %d", brw.Reader.Buffered(), brw.Writer.Buffered())
+			_, _, err = http.NewResponseController(w).Hijack()
+			n.add("again", "%s", says(err))
+			_, err = io.WriteString(w, "x")
+			n.add("write", "%s", says(err))
+			w.WriteHeader(500)
+			io.WriteString(brw, "HTTP/1.1 299 Mine\r\nX-Raw: 1\r\nContent-Length: 4\r\n\r\nbody")
+			n.add("flush", "%v", brw.Flush())
+			n.add("close", "%v", nc.Close())
+			n.add("close again", "%v", errors.Is(nc.Close(), net.ErrClosed))
+			_, err = nc.Read(make([]byte, 1))
+			n.add("read", "%v", errors.Is(err, net.ErrClosed))
+			_, err = nc.Write([]byte("x"))
+			n.add("write to it", "%v", errors.Is(err, net.ErrClosed))
+			n.add("addresses", "%s %T %T", nc.LocalAddr().Network(), nc.LocalAddr(), nc.RemoteAddr())
+		}},
+		{name: "Hijack and return", only: overH1, handler: func(w W, r R, n *notes) {
+			nc, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				n.add("hijack", "%v", err)
+				return
+			}
+			go func() {
+				defer nc.Close()
+				<-r.Context().Done() // when the handler has returned
+				for part := range strings.Lines("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody") {
+					io.WriteString(nc, part)
+				}
+			}()
+		}},
+		{name: "Hijack with a header set", only: overH1, handler: func(w W, _ R, n *notes) {
+			w.Header().Set("X-Lost", "1")
+			nc, _, err := w.(http.Hijacker).Hijack()
+			n.add("hijack", "%v", err)
+			io.WriteString(nc, "HTTP/1.1 204 None\r\n\r\n")
+			nc.Close()
+		}},
+		{name: "Hijack behind a body", only: overH1, method: "POST", body: text("some body"), handler: func(w W, r R, n *notes) {
+			p, err := io.ReadAll(r.Body)
+			n.add("body", "%q %v", p, err)
+			nc, _, err := w.(http.Hijacker).Hijack()
+			n.add("hijack", "%v", err)
+			io.WriteString(nc, "HTTP/1.1 204 None\r\n\r\n")
+			nc.Close()
+		}},
+		{name: "Hijack behind a response that has begun", only: overH1, handler: func(w W, _ R, n *notes) {
+			io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+			nc, _, err := w.(http.Hijacker).Hijack()
+			n.add("hijack", "%s", says(err))
+			if err == nil {
+				io.WriteString(nc, "0\r\n\r\n")
+				nc.Close()
+			}
+		}, differs: map[string]string{overH1 + " handler: hijack": "there is nothing to be said for it"}},
+		{name: "WriteHeader(101) and Hijack", only: overH1, headers: []string{"Connection", "Upgrade", "Upgrade", "mine"}, handler: func(w W, r R, n *notes) {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "mine")
+			w.Header().Set("X-More", "1")
+			w.WriteHeader(101)
+			k, err := io.WriteString(w, "x")
+			n.add("write", "%d %s", k, says(err))
+			nc, _, err := w.(http.Hijacker).Hijack()
+			n.add("hijack", "%s", says(err))
+			if err == nil {
+				io.WriteString(nc, "now it is mine")
+				nc.Close()
 			}
 		}},
+		{name: "deadlines of a hijacked connection", only: overH1, handler: func(w W, _ R, n *notes) {
+			nc, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				n.add("hijack", "%v", err)
+				return
+			}
+			defer nc.Close()
+			n.add("set", "%v", nc.SetReadDeadline(time.Now().Add(-time.Second)))
+			_, err = nc.Read(make([]byte, 1))
+			n.add("past", "%s", says(err))
+			n.add("set for all", "%v", nc.SetDeadline(time.Now().Add(20*time.Millisecond)))
+			_, err = nc.Read(make([]byte, 1))
+			n.add("soon", "%s", says(err))
+			big := make([]byte, 1<<20)
+			for err = nil; err == nil; { // until the sockets are full
+				_, err = nc.Write(big)
+			}
+			n.add("write", "%s", says(err))
+			n.add("unset", "%v", nc.SetDeadline(time.Time{}))
+		}, ignore: map[string]string{"error": "what the client makes of all that is of no interest"}},
 		{name: "interfaces", handler: func(w W, r R, n *notes) {
 			_, flusher := w.(http.Flusher)
 			_, text := w.(io.StringWriter)

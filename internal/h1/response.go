@@ -11,6 +11,7 @@ var (
 	ErrAnswered    = errors.New("h1: the header section of the response was sent already")
 	ErrNotAnswered = errors.New("h1: body before the header section of the response")
 	ErrEnded       = errors.New("h1: the response is complete, or has a source that completes it")
+	ErrNotEnded    = errors.New("h1: the request body has not ended")
 	ErrStatus      = errors.New("h1: status code out of range, or final where an interim one is needed")
 )
 
@@ -187,6 +188,23 @@ func (c *Conn) openTunnel(s *Stream) {
 	s.ended, s.longLived = false, true
 	c.closing = true
 	c.recv.phase = phaseTunnel
+}
+
+// Hijack makes the connection a stream of octets both ways, as status 101 does, but
+// sends nothing: the application writes the response itself, if there is to be one. The
+// request must have ended.
+func (c *Conn) Hijack(s *Stream) error {
+	switch {
+	case s != c.stream || s.sentEnd:
+		return ErrEnded
+	case s.answered:
+		return ErrAnswered
+	case !s.ended:
+		return ErrNotEnded
+	}
+	s.answered, s.framing = true, framingTunnel
+	c.openTunnel(s)
+	return nil
 }
 
 // Reset ends s at once, and with it the connection, in the midst of the response:

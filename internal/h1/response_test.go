@@ -384,3 +384,38 @@ func TestRFC9110Section7_8_Upgrade(t *testing.T) {
 		t.Errorf("got %q", tc.bodies[s])
 	}
 }
+
+// TestHijack gives a connection away behind a request, and what has come with it.
+func TestHijack(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	var s *Stream
+	got := ""
+	tc.request = func(of *Stream) { s = of }
+	tc.body = func(s *Stream, p []byte, _ bool) {
+		got += string(p)
+		tc.c.Consume(s, len(p))
+	}
+	tc.recv("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+	if err := tc.c.Hijack(s); !errors.Is(err, ErrNotEnded) {
+		t.Errorf("in the midst of a body: %v", err)
+	}
+	tc.recv("cGET / HTTP/1.1\r\n")
+	mustDo(t, tc.c.Hijack(s))
+	if err := tc.c.Hijack(s); !errors.Is(err, ErrAnswered) {
+		t.Errorf("again: %v", err)
+	}
+	mustDo(t, tc.c.Write(s, []byte("raw"), false))
+	tc.want("what was written, and nothing else", "raw")
+	tc.recv("\r\n")
+	if got != "abcGET / HTTP/1.1\r\n\r\n" {
+		t.Errorf("%q", got)
+	}
+	mustDo(t, tc.c.Write(s, []byte("end"), true))
+	tc.want("the rest", "end")
+	if !tc.c.Finished() {
+		t.Error("it goes on behind its end")
+	}
+	if err := tc.c.Hijack(s); !errors.Is(err, ErrEnded) {
+		t.Errorf("too late: %v", err)
+	}
+}
