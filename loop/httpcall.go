@@ -101,6 +101,9 @@ func newHTTPCall(x *Exchange, h http.Handler) *httpCall {
 	}
 	x.handler = c
 	c.scratch.fields = append(c.scratch.fields, x.request.ReadFields()...)
+	if x.h1 != nil {
+		c.scratch.fields = append(c.scratch.fields, x.h1.ReadHop()...)
+	}
 	c.ctx.call = c
 	c.ctx.Context, c.ctx.cancel = context.WithCancelCause(context.Background())
 	c.request = blankRequest.WithContext(&c.ctx)

@@ -31,6 +31,12 @@ func (c *httpCall) describe(x *Exchange) {
 		r.SetPathValue(name, value)
 	}
 	c.protocol = q.Protocol
+	if x.h1 != nil {
+		r.Close = x.h1.WantsClose()
+		if x.h1.Target != "" {
+			r.RequestURI = x.h1.Target
+		}
+	}
 }
 
 // complete fills in the rest of the request, off the loop.
@@ -79,10 +85,6 @@ func (c *httpCall) completeHTTP1() {
 	r := c.request
 	if r.ContentLength < 0 {
 		r.TransferEncoding = []string{"chunked"}
-	}
-	if c.protocol != "" && r.Method != http.MethodConnect {
-		r.Header["Connection"] = []string{"Upgrade"}
-		r.Header["Upgrade"] = []string{c.protocol}
 	}
 }
 

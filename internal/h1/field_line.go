@@ -122,9 +122,11 @@ func appendLines(dst []message.Field, b []byte, lines []fieldLine) []message.Fie
 // A lateHead has the fields of a request whose strings were not made yet. Its octets
 // are borrowed while the handler learns of the request.
 type lateHead struct {
-	memo  *headMemo // has them, or nil
-	block []byte    // or else is where lines are
-	lines []fieldLine
+	memo    *headMemo // has them, or nil
+	block   []byte    // or else is where lines are
+	lines   []fieldLine
+	hops    []fieldLine // fields about the connection
+	hopLate bool        // there are some, and their strings were not made
 }
 
 // AppendFields appends the fields to dst.
@@ -135,12 +137,20 @@ func (h *lateHead) AppendFields(dst []message.Field) []message.Field {
 	return appendLines(dst, h.block, h.lines)
 }
 
+// appendHop appends the fields about the connection to dst.
+func (h *lateHead) appendHop(dst []message.Field) []message.Field {
+	if h.memo != nil {
+		return append(dst, h.memo.hop...)
+	}
+	return appendLines(dst, h.block, h.hops)
+}
+
 // emptied returns one without fields that has the memory of h, unless that is much.
 func (h *lateHead) emptied() lateHead {
-	if cap(h.lines) > message.MaxKeptFields {
+	if cap(h.lines)+cap(h.hops) > message.MaxKeptFields {
 		return lateHead{}
 	}
-	return lateHead{lines: h.lines[:0]}
+	return lateHead{lines: h.lines[:0], hops: h.hops[:0]}
 }
 
 // A fieldKind is what a field means to this package.

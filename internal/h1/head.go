@@ -46,6 +46,7 @@ type headReader struct {
 	host    *string // of the connection's last request
 	block   []byte  // the field lines, up to the empty one
 	lines   []fieldLine
+	hops    []fieldLine // about the connection
 
 	flags      headFlags
 	hasHost    bool
@@ -121,13 +122,16 @@ func (r *headReader) add(l fieldLine) *Error {
 		return nil
 	case fieldOptions:
 		r.addOptions(value)
+		r.hops = append(r.hops, l)
 		return nil
 	case fieldUpgrade:
 		if r.upgrade == "" {
 			r.upgrade = string(value)
 		}
+		r.hops = append(r.hops, l)
 		return nil
 	case fieldHop, fieldTE:
+		r.hops = append(r.hops, l)
 		return nil
 	case fieldExpect:
 		// "A server that receives a 100-continue expectation in an HTTP/1.0

@@ -13,6 +13,8 @@ type headMemo struct {
 	head    string
 	request message.Request // without its fields
 	fields  []message.Field
+	hop     []message.Field
+	target  string
 	flags   headFlags
 }
 
@@ -62,9 +64,9 @@ func (h *headMemos) put(head []byte, s *Stream) *headMemo {
 		h.seen[place] = hash
 		return nil
 	}
-	m := &headMemo{head: string(head), request: s.Request, flags: s.head}
+	m := &headMemo{head: string(head), request: s.Request, target: s.Target, flags: s.head}
 	m.request.Fields, m.request.Trailers, m.request.Late = nil, nil, nil
-	m.fields = s.late.AppendFields(nil)
+	m.fields, m.hop = s.late.AppendFields(nil), s.late.appendHop(nil)
 	h.memos[place] = m
 	return m
 }
@@ -79,7 +81,7 @@ func (m *headMemo) copyTo(s *Stream) {
 	q, r := &s.Request, &m.request
 	q.Method, q.Scheme, q.Authority, q.Path, q.Protocol = r.Method, r.Scheme, r.Authority, r.Path, r.Protocol
 	q.ContentLength = r.ContentLength
-	s.late.memo, s.head = m, m.flags
+	s.late.memo, s.late.hopLate, s.Target, s.head = m, len(m.hop) > 0, m.target, m.flags
 	if len(m.fields) > 0 {
 		q.Late = &s.late
 	}

@@ -28,7 +28,7 @@ func (c *Conn) recvRequest(head, fields []byte) *Error {
 	}
 	line := &c.recv.line
 	s := c.shared.getStream()
-	r := headReader{request: &s.Request, host: &c.host, block: fields, lines: s.late.lines}
+	r := headReader{request: &s.Request, host: &c.host, block: fields, lines: s.late.lines, hops: s.late.hops}
 	if err := r.read(line); err != nil {
 		c.shared.putStream(s)
 		return err
@@ -37,7 +37,8 @@ func (c *Conn) recvRequest(head, fields []byte) *Error {
 		s.Request.Path = string(head[line.from:line.to])
 	}
 	s.head = r.flags
-	s.late = lateHead{block: fields, lines: r.lines}
+	s.Target = line.absolute
+	s.late = lateHead{block: fields, lines: r.lines, hops: r.hops, hopLate: len(r.hops) > 0}
 	s.Request.Late = &s.late
 	c.last = memos.put(head, s)
 	return c.open(s)
@@ -67,8 +68,9 @@ func (c *Conn) open(s *Stream) *Error {
 	s.longLived = q.Method == "CONNECT" || s.head.has(isGRPC)
 	c.stream = s
 	c.handler.Request(s)
-	if c.stream == s && q.Late != nil { // the octets go
+	if c.stream == s { // the octets go
 		q.ReadFields()
+		s.ReadHop()
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type requestLine struct {
 	// from:to of the line. Else what is known of the target is in the strings.
 	from, to                int
 	scheme, authority, path string
+	absolute                string // all of it, in absolute-form
 }
 
 var (
@@ -116,6 +117,7 @@ func (l *requestLine) parseAbsolute(t []byte) *Error {
 		// RFC 9112, Section 3.2.4.
 		path = "*"
 	}
+	l.absolute = string(t)
 	l.scheme, l.authority, l.path = string(bytes.ToLower(scheme)), string(authority), path
 	return nil
 }

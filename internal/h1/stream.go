@@ -10,11 +10,16 @@ type Stream struct {
 	// which are there when the body ends.
 	Request message.Request
 
+	// Target is the request target as it came if that was in absolute-form, else
+	// empty.
+	Target string
+
 	// App is the application's; this package never looks at it.
 	App any
 
 	head headFlags
 	late lateHead // what Request.Late is
+	hop  []message.Field
 
 	ended     bool // the request is complete
 	answered  bool // the final header section was sent
@@ -37,7 +42,7 @@ type Stream struct {
 func (s *Stream) reset() {
 	request, regions, late := s.Request, s.body.regions.Emptied(), s.late.emptied()
 	request.Reset()
-	*s = Stream{Request: request, late: late}
+	*s = Stream{Request: request, late: late, hop: message.EmptiedFields(s.hop)}
 	s.body.regions = regions
 }
 
@@ -50,6 +55,19 @@ func (s *Stream) Moved() (received, sent int64) { return s.received, s.sent }
 
 // IsHTTP10 reports whether the client speaks HTTP/1.0.
 func (s *Stream) IsHTTP10() bool { return s.head.has(isHTTP10) }
+
+// ReadHop returns the fields about the connection, which are not among those of the
+// request: Connection and Upgrade, Keep-Alive, Proxy-Connection and TE.
+func (s *Stream) ReadHop() []message.Field {
+	if s.late.hopLate {
+		s.late.hopLate, s.hop = false, s.late.appendHop(s.hop[:0])
+	}
+	return s.hop
+}
+
+// WantsClose reports whether the client has said that its connection ends behind this
+// request (RFC 9112, Section 9.3).
+func (s *Stream) WantsClose() bool { return s.head.has(wantsClose) }
 
 // Answered reports whether the final header section of the response was sent.
 func (s *Stream) Answered() bool { return s.answered }

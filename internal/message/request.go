@@ -42,10 +42,11 @@ const MaxKeptFields = 64
 
 // Reset makes r as good as new, keeping the memory of its slices.
 func (r *Request) Reset() {
-	*r = Request{Fields: keepFields(r.Fields), Trailers: keepFields(r.Trailers)}
+	*r = Request{Fields: EmptiedFields(r.Fields), Trailers: EmptiedFields(r.Trailers)}
 }
 
-func keepFields(f []Field) []Field {
+// EmptiedFields returns f without its fields, to be used again, or nil if it is large.
+func EmptiedFields(f []Field) []Field {
 	if cap(f) > MaxKeptFields {
 		return nil
 	}
