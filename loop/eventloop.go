@@ -58,8 +58,6 @@ type eventLoop struct {
 
 	held int // octets that gnet holds for the connections
 
-	pushed atomic.Int64 // octets written to streams and not sent
-
 	crew    httpCrew
 	turn    turnClock
 	figures figures

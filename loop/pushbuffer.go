@@ -8,7 +8,7 @@ type pushBuffer struct {
 	out     []byte
 	at      int // out[:at] was cut
 	lent    int // octets of the last piece
-	counted int // octets of eventLoop.pushed that are its
+	counted int // octets of Server.pushed that are its
 }
 
 // keptPush is what a pushBuffer that is empty keeps of memory, so that streams on
@@ -39,11 +39,12 @@ func (b *pushBuffer) cut(most int) []byte {
 	return p
 }
 
-// count brings up to date what the loop knows of b.
+// count brings up to date what the server knows of b.
 func (b *pushBuffer) count(l *eventLoop) {
-	n := b.len()
-	l.pushed.Add(int64(n - b.counted))
-	b.counted = n
+	if n := b.len(); n != b.counted {
+		l.srv.pushed.Add(int64(n - b.counted))
+		b.counted = n
+	}
 }
 
 // drop gives the memory back.
@@ -53,10 +54,10 @@ func (b *pushBuffer) drop(l *eventLoop) {
 }
 
 // pushLimit returns how many octets a pushBuffer may have now:
-// [Config.MaxStreamBuffer], and an eighth of what is left of the loop's share of
-// [Config.MaxHeldOutput], but always enough to make some way.
+// [Config.MaxStreamBuffer], and an eighth of what is left of [Config.MaxHeldOutput],
+// but always enough to make some way.
 func (l *eventLoop) pushLimit() int {
 	cfg := &l.srv.cfg
-	left := int64(cfg.MaxHeldOutput/cfg.Loops) - l.pushed.Load()
+	left := int64(cfg.MaxHeldOutput) - l.srv.pushed.Load()
 	return min(cfg.MaxStreamBuffer, int(max(left/8, leastBatch)))
 }

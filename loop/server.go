@@ -45,6 +45,7 @@ type Server struct {
 	certificates sync.Mutex // held while they are replaced
 
 	held   atomic.Int64 // octets that gnet holds for the connections of all loops
+	pushed atomic.Int64 // octets written to streams and not sent
 	bodies bodyPool
 
 	panics   atomic.Int64

@@ -120,7 +120,7 @@ func (l *eventLoop) cross(what limit) { l.figures.crossed[what]++ }
 
 // publish lets others see the figures.
 func (l *eventLoop) publish() {
-	l.figures.held = l.held + int(l.pushed.Load())
+	l.figures.held = l.held
 	l.figures.h2, l.figures.h1 = l.shared.Crossed, l.shared1.Crossed
 	l.figures.resetsReceived, l.figures.resetsSent = l.shared.ResetsReceived, l.shared.ResetsSent
 	l.mu.Lock()
@@ -134,6 +134,7 @@ func (srv *Server) Stats() Stats {
 	s := Stats{
 		Draining:          srv.draining.Load(),
 		Connections:       srv.openConns(),
+		HeldOutput:        int(srv.pushed.Load()),
 		Handshakes:        int(srv.gate.inside.Load()),
 		HandshakesWaiting: int(srv.gate.waiting.Load()),
 		HTTPHandlers:      int(srv.handlers.Load()),

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"fmt"
 	"errors"
 	"testing"
 	"time"
@@ -200,4 +201,18 @@ func TestStreamsShareMemory(t *testing.T) {
 	if held := ts.srv.Stats().HeldOutput; held < most/2 || held > most+1000*16<<10 {
 		t.Errorf("%d octets are held", held)
 	}
+}
+
+// TestStreamRoomIsTheProcess gives a stream its part of the memory of the whole process,
+// however many loops there are.
+func TestStreamRoomIsTheProcess(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{Loops: 8, MaxHeldOutput: 1 << 20}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) {
+			s, _ := x.Stream(200, -1)
+			_, _ = s.TryWrite([]byte(fmt.Sprint(s.Room())))
+			_ = s.Close()
+		})
+	})
+	ts.open(cleartext).fetch("/").want(t, "200", fmt.Sprint(1<<20/8))
 }
