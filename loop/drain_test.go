@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -360,4 +361,42 @@ func TestDrainNobody(t *testing.T) {
 	_ = p.nc.Close()
 	ts.shutdown()
 	newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello).shutdown()
+}
+
+// TestDraining has those who are still being served know of the end.
+func TestDraining(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{DrainTimeout: 10 * patience}, func(srv *loop.Server) {
+		srv.HandleBlocking("/until", func(_ context.Context, x *loop.Exchange) error {
+			w, err := x.Writer(200, -1)
+			if err != nil {
+				return err
+			}
+			_, _ = io.WriteString(w, "begun")
+			_ = w.Flush()
+			<-srv.Draining()
+			return w.Close()
+		})
+	})
+	p := ts.open(cleartext)
+	id := p.get("/until")
+	p.until("the beginning", func() bool { return len(p.streams[id].body) == 5 })
+	select {
+	case <-ts.srv.Draining():
+		t.Error("it drains before it was told to")
+	default:
+	}
+	ts.stop()
+	p.answer(id).want(t, "200", "begun")
+	_ = p.nc.Close()
+	ts.shutdown()
+
+	never, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := never.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wait(t, "a server that has never run to say that it will not", never.Draining())
 }

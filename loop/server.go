@@ -211,6 +211,7 @@ func (srv *Server) fail(err error) {
 // that are left were cut off. It must not be called on a loop.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.ran.Swap(true) {
+		close(srv.closing)
 		srv.closeListeners() // it has never run, and will not
 		close(srv.ended)
 		return nil
@@ -225,6 +226,12 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Draining returns what is closed when the server begins to end: when the context of
+// Run ends, when [Server.Shutdown] is called, or because of a failure. From then on it
+// accepts nothing more. Whoever answers for long, as a stream of events does, may end
+// it then, and a health check may say that the server goes.
+func (srv *Server) Draining() <-chan struct{} { return srv.closing }
 
 // drain lets every connection end in order, until deadline, if there is one. Until
 // accepted is closed there may be more of them.

@@ -1,8 +1,8 @@
 package loop_test
 
 import (
-	"fmt"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
