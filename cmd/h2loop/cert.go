@@ -20,31 +20,16 @@ import (
 // is made at each start.
 const devCertDays = 90
 
-// certificate returns the certificate that the options name, or one made for
-// development.
-func (opts *options) certificate() (cert tls.Certificate, err error) {
-	if opts.cert != "" {
-		return loadCertificate(opts.cert, opts.key)
+// devCertificate makes a certificate if one is needed and there is none.
+func (s *server) devCertificate() (*tls.Certificate, error) {
+	if !s.cfg.IsForDevelopment() {
+		return nil, nil
 	}
-	if cert, err = newDevCertificate(time.Now()); err != nil {
-		return cert, fmt.Errorf("making a certificate: %w", err)
-	}
-	return cert, nil
-}
-
-func loadCertificate(certFile, keyFile string) (cert tls.Certificate, err error) {
-	certPEM, err := os.ReadFile(certFile)
+	cert, err := newDevCertificate(time.Now())
 	if err != nil {
-		return cert, fmt.Errorf("--cert: %w", err)
+		return nil, fmt.Errorf("making a certificate: %w", err)
 	}
-	keyPEM, err := os.ReadFile(keyFile)
-	if err != nil {
-		return cert, fmt.Errorf("--key: %w", err)
-	}
-	if cert, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
-		return cert, fmt.Errorf("--cert %s with --key %s: %w", certFile, keyFile, err)
-	}
-	return cert, nil
+	return &cert, nil
 }
 
 // newDevCertificate makes a certificate for this machine that signs itself.

@@ -1,20 +1,17 @@
 package main
 
 import (
+	"encoding"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/rs/zerolog"
-
-	"github.com/h2loop/h2loop/loop/files"
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/config"
 )
 
 const usage = `NAME
@@ -22,6 +19,7 @@ const usage = `NAME
 
 SYNOPSIS
   h2loop [flags] [DIR]
+  h2loop check [flags] [DIR]
 
 DESCRIPTION
   Without DIR, h2loop serves a page about itself and a few routes to try.
@@ -32,7 +30,16 @@ DESCRIPTION
   with a dot, and nothing outside DIR, wherever symbolic links point. Changes of
   a file are seen within a second.
 
+  With --config, it serves what a file says: listeners, sites by the names of
+  hosts, TLS, limits. Environment variables go over the file, and flags over
+  both; what they say of DIR and of a certificate is about the default site.
+
+  h2loop check finds what is wrong with all of that, and does not serve.
+
 FLAGS
+ All
+  --config FILE            the configuration, in TOML; see docs/configuration.md
+
  Where to serve
   --listen ADDR            over TLS; "" for nowhere (default :8443)
   --listen-cleartext ADDR  in cleartext; "" for nowhere (default :8080)
@@ -78,16 +85,20 @@ SIGNALS
   SIGTERM, SIGINT  close the listeners, let the requests that are being served
                    end within --drain-timeout, and exit; a second one ends the
                    process at once, with status 1
-  SIGHUP           read the files of --cert and --key anew; connections go on,
-                   and if the new ones are of no use, the old ones stay
+  SIGHUP           read the configuration and the certificates anew; connections
+                   and requests go on, and if there is anything wrong with the
+                   new ones, the old ones stay
 
 ENVIRONMENT
+  H2LOOP_...       as the flag of that name: H2LOOP_LISTEN, H2LOOP_CERT, and
+                   H2LOOP_DIR for DIR; or as a field of the configuration:
+                   H2LOOP_LIMITS_IDLE_TIMEOUT
   NO_COLOR         if it is not empty, log lines have no colours
   GOMAXPROCS       how many CPUs to use
 
 EXIT STATUS
-  0  ended by a signal, also if the time to drain was over
-  1  could not start, failed, or was ended by a second signal
+  0  ended by a signal, also if the time to drain was over; nothing is wrong
+  1  could not start, failed, was ended by a second signal; something is wrong
 
 EXAMPLES
   h2loop
@@ -104,85 +115,229 @@ EXAMPLES
   curl http://localhost:8080/hello
 `
 
-// options are what the command line says.
+// options are what the command line says, and the environment in its place.
 type options struct {
-	dir       string // "" for the page
-	files     files.Options
-	listen    []string
-	cleartext []string
+	config    string
+	dir       string // "" for what the configuration says
+	listen    []config.Address
+	cleartext []config.Address
+	redirect  config.Redirect
 	cert, key string
-	redirect  redirectFlag
-	loops     int
+	list      bool
+	compress  bool
+	notFound  string
+	cache     []config.CacheRule
+	loops     config.Loops
+	drain     config.Duration
+	level     config.Level
+	format    config.Format
 	bench     bool
 	version   bool
-	level     zerolog.Level
-	logFormat string
 
-	drainTimeout time.Duration
+	// from tells of each flag that was set by what name: its own, or that of a
+	// variable. now makes such a name.
+	from map[string]string
+	now  func(flag string) string
 }
 
-const (
-	defaultListen    = ":8443"
-	defaultCleartext = ":8080"
-)
-
-// newFlags returns the flags, which set opts, and the log level as text.
-func newFlags() (flags *flag.FlagSet, opts *options, level *string) {
-	opts = &options{listen: []string{defaultListen}, cleartext: []string{defaultCleartext}}
+// newFlags returns the flags, which set opts.
+func newFlags() (flags *flag.FlagSet, opts *options) {
+	opts = &options{from: map[string]string{}, now: func(name string) string { return "--" + name }}
 	flags = flag.NewFlagSet("h2loop", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // we tell, in one line
 	flags.Usage = func() {}
-	flags.Var(&addrList{list: &opts.listen}, "listen", "")
-	flags.Var(&addrList{list: &opts.cleartext}, "listen-cleartext", "")
-	flags.Var(&opts.redirect, "redirect-https", "")
-	flags.StringVar(&opts.cert, "cert", "", "")
-	flags.StringVar(&opts.key, "key", "", "")
-	flags.IntVar(&opts.loops, "loops", 0, "")
-	flags.BoolVar(&opts.bench, "bench", false, "")
-	flags.BoolVar(&opts.version, "version", false, "")
-	flags.DurationVar(&opts.drainTimeout, "drain-timeout", 30*time.Second, "")
-	addDirFlags(flags, &opts.files)
-	flags.StringVar(&opts.logFormat, "log-format", "auto", "")
-	return flags, opts, flags.String("log-level", "info", "")
+	for name, value := range map[string]flag.Value{
+		"config":           (*textFlag)(&opts.config),
+		"listen":           &addrList{list: &opts.listen},
+		"listen-cleartext": &addrList{list: &opts.cleartext},
+		"redirect-https":   switchFlag{valueFlag{&opts.redirect}},
+		"cert":             (*textFlag)(&opts.cert),
+		"key":              (*textFlag)(&opts.key),
+		"list":             (*boolFlag)(&opts.list),
+		"compress":         (*boolFlag)(&opts.compress),
+		"not-found":        (*textFlag)(&opts.notFound),
+		"cache-control":    (*cacheRules)(&opts.cache),
+		"loops":            valueFlag{&opts.loops},
+		"drain-timeout":    valueFlag{&opts.drain},
+		"log-level":        valueFlag{&opts.level},
+		"log-format":       valueFlag{&opts.format},
+		"bench":            (*boolFlag)(&opts.bench),
+		"version":          (*boolFlag)(&opts.version),
+	} {
+		flags.Var(&noted{Value: value, name: name, opts: opts}, name, "")
+	}
+	return flags, opts
 }
 
-// parseFlags reads the command line. The error is [flag.ErrHelp] if help is
-// asked for.
-func parseFlags(args []string) (opts options, err error) {
-	flags, set, level := newFlags()
-	rest, err := parseAll(flags, args)
-	opts = *set
+// A noted flag notes that it was set, and by what. What is given several times replaces
+// what the environment says.
+type noted struct {
+	flag.Value
+	name string
+	opts *options
+}
+
+func (n *noted) Set(text string) error {
+	by := n.opts.now(n.name)
+	if before := n.opts.from[n.name]; before != by {
+		if list, ok := n.Value.(interface{ clear() }); ok {
+			list.clear()
+		}
+		n.opts.from[n.name] = by
+	}
+	return n.Value.Set(text)
+}
+
+// IsBoolFlag says whether the flag may stand alone.
+func (n *noted) IsBoolFlag() bool {
+	b, ok := n.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+func (n *noted) String() string { return "" }
+
+type (
+	textFlag string
+	boolFlag bool
+
+	// A valueFlag reads itself.
+	valueFlag struct{ encoding.TextUnmarshaler }
+
+	// A switchFlag does so too, and may stand alone.
+	switchFlag struct{ valueFlag }
+
+	// An addrList takes an address each time; "" is none.
+	addrList struct{ list *[]config.Address }
+
+	// A cacheRules takes "PATTERN: VALUE", or a value for all, each time.
+	cacheRules []config.CacheRule
+)
+
+func (f *textFlag) String() string     { return "" }
+func (f *boolFlag) String() string     { return "" }
+func (f *boolFlag) IsBoolFlag() bool   { return true }
+func (f valueFlag) String() string     { return "" }
+func (f switchFlag) IsBoolFlag() bool  { return true }
+func (f *addrList) String() string     { return "" }
+func (f *addrList) clear()             { *f.list = nil }
+func (f *cacheRules) String() string   { return "" }
+func (f *cacheRules) clear()           { *f = nil }
+func (f valueFlag) Set(s string) error { return f.UnmarshalText([]byte(s)) }
+
+func (f *textFlag) Set(s string) error {
+	*f = textFlag(s)
+	return nil
+}
+
+func (f *boolFlag) Set(s string) error {
+	on, err := strconv.ParseBool(s)
 	if err != nil {
-		return opts, err
+		return errors.New("it must be true or false")
 	}
-	if opts.level, err = parseLevel(*level); err != nil {
-		return opts, err
+	*f = boolFlag(on)
+	return nil
+}
+
+func (f *addrList) Set(s string) error {
+	if s == "" {
+		return nil
 	}
+	var addr config.Address
+	if err := addr.UnmarshalText([]byte(s)); err != nil {
+		return err
+	}
+	*f.list = append(*f.list, addr)
+	return nil
+}
+
+func (f *cacheRules) Set(s string) error {
+	pattern, value, ok := strings.Cut(s, ": ")
+	if !ok {
+		pattern, value = "", s
+	}
+	if value = strings.TrimSpace(value); value == "" {
+		return errors.New("there is no value")
+	}
+	*f = append(*f, config.CacheRule{Match: strings.TrimSpace(pattern), Value: value})
+	return nil
+}
+
+// parseFlags reads the command line. The error is [flag.ErrHelp] if help is asked for.
+func parseFlags(args, environ []string) (*options, error) {
+	flags, opts := newFlags()
+	if err := opts.readEnvironment(flags, environ); err != nil {
+		return nil, err
+	}
+	rest, err := parseAll(flags, args)
 	switch {
+	case err != nil:
+		return nil, err
 	case len(rest) > 1:
-		return opts, fmt.Errorf("one directory at most, and there are %d: %s", len(rest), strings.Join(rest, " "))
+		return nil, fmt.Errorf("one directory at most, and there are %d: %s", len(rest), strings.Join(rest, " "))
 	case len(rest) == 1 && rest[0] == "":
-		return opts, errors.New("the directory has no name")
+		return nil, errors.New("the directory has no name")
 	case len(rest) == 1:
-		opts.dir = rest[0]
+		opts.dir, opts.from["dir"] = rest[0], "DIR"
 	}
 	switch {
 	case opts.cert != "" && opts.key == "":
-		return opts, errors.New("--cert needs --key")
+		return nil, fmt.Errorf("%s needs --key", opts.from["cert"])
 	case opts.key != "" && opts.cert == "":
-		return opts, errors.New("--key needs --cert")
-	case opts.drainTimeout <= 0:
-		return opts, errors.New("--drain-timeout must be more than 0")
-	case !slices.Contains(logFormats, opts.logFormat):
-		return opts, fmt.Errorf("--log-format is %q: it must be %s", opts.logFormat, strings.Join(logFormats, ", "))
-	case opts.loops < 0:
-		return opts, errors.New("--loops must not be negative")
-	case opts.redirect.on && opts.redirectPort() == 0:
-		return opts, errors.New("--redirect-https needs a PORT, or a --listen that has one")
-	case len(opts.listen)+len(opts.cleartext) == 0:
-		return opts, errors.New("--listen and --listen-cleartext are both empty: nowhere to serve")
+		return nil, fmt.Errorf("%s needs --cert", opts.from["key"])
 	}
-	return opts, opts.checkDir()
+	return opts, nil
+}
+
+// variableOf returns the environment variable that stands for a flag.
+func variableOf(name string) string {
+	return config.EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// dirVariable stands for DIR.
+const dirVariable = config.EnvPrefix + "DIR"
+
+// flagVariables returns the variables that stand for flags, but for those that stand for a
+// field of the configuration too.
+func flagVariables(flags *flag.FlagSet) (names []string) {
+	fields := config.Variables()
+	flags.VisitAll(func(f *flag.Flag) {
+		if name := variableOf(f.Name); f.Name != "version" && !slices.Contains(fields, name) {
+			names = append(names, name)
+		}
+	})
+	return append(names, dirVariable)
+}
+
+// readEnvironment sets what flags may replace.
+func (opts *options) readEnvironment(flags *flag.FlagSet, environ []string) (err error) {
+	now := opts.now
+	defer func() { opts.now = now }()
+	opts.now = variableOf
+	known := flagVariables(flags)
+	for _, s := range environ {
+		name, value, _ := strings.Cut(s, "=")
+		if value == "" || !slices.Contains(known, name) {
+			continue
+		}
+		if name == dirVariable {
+			opts.dir, opts.from["dir"] = value, name
+			continue
+		}
+		values := []string{value}
+		flagName := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, config.EnvPrefix), "_", "-"))
+		switch flagName {
+		case "listen", "listen-cleartext":
+			values = strings.Split(value, ",")
+		case "cache-control":
+			values = strings.Split(value, "\n")
+		}
+		for _, v := range values {
+			if err := flags.Set(flagName, strings.TrimSpace(v)); err != nil {
+				return fmt.Errorf("%s is %q: %w", name, value, err)
+			}
+		}
+	}
+	return nil
 }
 
 var dashed = regexp.MustCompile(` -([a-z])`)
@@ -245,70 +400,4 @@ func edits(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// An addrList is a flag that takes an address each time. The first replaces
-// the default.
-type addrList struct {
-	list *[]string
-	set  bool
-}
-
-func (a *addrList) String() string { return "" }
-
-func (a *addrList) Set(addr string) error {
-	if !a.set {
-		a.set, *a.list = true, nil
-	}
-	if addr != "" {
-		*a.list = append(*a.list, addr)
-	}
-	return nil
-}
-
-// A redirectFlag is on or off, and may have a port.
-type redirectFlag struct {
-	on   bool
-	port int // 0 for that of the first TLS listener
-}
-
-func (r *redirectFlag) String() string   { return "" }
-func (r *redirectFlag) IsBoolFlag() bool { return true } // it may stand alone
-
-func (r *redirectFlag) Set(value string) error {
-	if on, err := strconv.ParseBool(value); err == nil && value != "1" && value != "0" {
-		*r = redirectFlag{on: on}
-		return nil
-	}
-	port, err := strconv.Atoi(value)
-	if err != nil || port < 1 || port > 65535 {
-		return errors.New("it must be a port")
-	}
-	*r = redirectFlag{on: true, port: port}
-	return nil
-}
-
-// redirectPort returns the port that cleartext HTTP/1.1 is redirected to; 0 for
-// none.
-func (opts *options) redirectPort() int {
-	if !opts.redirect.on || opts.redirect.port > 0 {
-		return opts.redirect.port
-	}
-	for _, addr := range opts.listen {
-		if _, port, err := net.SplitHostPort(addr); err == nil {
-			n, _ := net.LookupPort("tcp", port)
-			return n
-		}
-	}
-	return 0
-}
-
-var logFormats = []string{"auto", "text", "json"}
-
-func parseLevel(s string) (zerolog.Level, error) {
-	levels := []string{"debug", "info", "warn", "error"}
-	if !slices.Contains(levels, s) {
-		return 0, fmt.Errorf("--log-level is %q: it must be %s", s, strings.Join(levels, ", "))
-	}
-	return zerolog.ParseLevel(s)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/config"
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/vhost"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -24,7 +25,11 @@ func main() {
 
 // run is main; it returns the exit status.
 func run(args []string, stdout io.Writer, stderr *os.File) int {
-	opts, err := parseFlags(args)
+	environ := os.Environ()
+	if len(args) > 0 && args[0] == "check" {
+		return check(args[1:], environ, stdout, stderr)
+	}
+	opts, err := parseFlags(args, environ)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)
@@ -36,77 +41,94 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 		fmt.Fprintln(stdout, readVersion())
 		return 0
 	}
-	if err := serve(opts, newLogger(stderr, opts.level, opts.logFormat)); err != nil {
-		fmt.Fprintln(stderr, "h2loop:", plain(err))
+	cfg, err := opts.settings(environ)
+	if err == nil {
+		log, level := newLogger(stderr, cfg.Log)
+		err = serve(&server{opts: opts, environ: environ, cfg: cfg, log: log, level: level})
+	}
+	if err != nil {
+		tellProblems(stderr, err)
 		return 1
 	}
 	return 0
 }
 
+// A server is what is served, and how to know it anew.
+type server struct {
+	opts    *options
+	environ []string
+	cfg     *config.Config
+	log     zerolog.Logger
+	level   *levelSampler
+	hosts   *vhost.Hosts
+	loop    *loop.Server
+}
+
 // serve serves until a signal ends it.
-func serve(opts options, log zerolog.Logger) error {
+func serve(s *server) error {
 	signals := catchSignals()
 	defer signals.stop()
-	cfg := loop.Config{Loops: opts.loops, Logger: &log, DrainTimeout: opts.drainTimeout}
-	dir, err := opts.openDir(&log)
+	log := s.log
+	dev, err := s.devCertificate()
 	if err != nil {
 		return err
 	}
-	if dir != nil {
-		defer dir.Close()
-	}
-	cert, err := opts.certificate()
-	if err != nil {
+	if s.hosts, err = vhost.New(s.cfg, dev, log); err != nil {
 		return err
 	}
-	tlsConfig := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	for _, addr := range opts.listen {
-		cfg.Listeners = append(cfg.Listeners, listenerFor(addr, tlsConfig))
-	}
-	for _, addr := range opts.cleartext {
-		ln := listenerFor(addr, nil)
-		ln.RedirectHTTPS = opts.redirectPort()
-		cfg.Listeners = append(cfg.Listeners, ln)
-	}
-	srv, err := loop.New(cfg)
-	if err != nil {
+	defer s.hosts.Close()
+	cfg := s.loopConfig(s.cfg)
+	if s.loop, err = loop.New(cfg); err != nil {
 		return err
 	}
-	routes := &routeList{srv: srv}
-	if dir != nil {
-		srv.Handle("/{path...}", dir.Handler("path"))
-	} else if err := addSite(routes); err != nil {
-		return err
+	routes := &routeList{srv: s.loop}
+	if s.cfg.IsDemo() {
+		s.hosts.RegisterOnly(s.loop)
+		if err := addSite(routes); err != nil {
+			return err
+		}
+	} else {
+		s.hosts.Register(s.loop)
 	}
-	if opts.bench {
+	if s.opts.bench {
 		addBench(routes)
 	}
-	if opts.cert == "" && len(opts.listen) > 0 {
-		log.Info().Str("sha256", fingerprint(cert)).Strs("names", namesOf(cert.Leaf)).
+	if dev != nil {
+		log.Info().Str("sha256", fingerprint(*dev)).Strs("names", namesOf(dev.Leaf)).
 			Msg("made a certificate for development: clients do not trust it (curl needs -k)")
 	}
-	log.Info().Str("version", readVersion()).Str("directory", opts.dir).
-		Strs("urls", urls(cfg.Listeners, srv.Addrs())).Msg("serving")
-	ctx, stop := signals.serve(log, func() error { return reload(srv, opts) })
+	if names := strangers(s.environ); len(names) > 0 {
+		log.Warn().Strs("variables", names).Msg("environment variables that mean nothing")
+	}
+	log.Info().Str("version", readVersion()).Str("config", s.opts.config).Str("directory", s.opts.dir).
+		Strs("urls", urls(cfg.Listeners, s.loop.Addrs())).Msg("serving")
+	ctx, stop := signals.serve(log, s.reload)
 	defer stop()
 	go giveBackMemory(ctx)
-	if err := srv.Run(ctx); err != nil {
+	if err := s.loop.Run(ctx); err != nil {
 		return err
 	}
 	log.Info().Msg("ended")
 	return nil
 }
 
-// unixPrefix begins the address of a unix socket.
-const unixPrefix = "unix:"
-
-// listenerFor describes the listener at addr.
-func listenerFor(addr string, tlsConfig *tls.Config) loop.Listener {
-	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		removeStale(path)
-		return loop.Listener{Network: "unix", Address: path, TLS: tlsConfig}
+// loopConfig returns how the server is to be as cfg says.
+func (s *server) loopConfig(cfg *config.Config) loop.Config {
+	c := cfg.Loop()
+	c.Logger = &s.log
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		ln := loop.Listener{Address: string(l.Address), RedirectHTTPS: cfg.RedirectPort(l)}
+		if path, ok := strings.CutPrefix(ln.Address, config.UnixPrefix); ok {
+			ln.Network, ln.Address = "unix", path
+			removeStale(path)
+		}
+		if l.TLS {
+			ln.TLS, ln.Handshakes = s.hosts.TLS(), s.hosts.Handshakes()
+		}
+		c.Listeners = append(c.Listeners, ln)
 	}
-	return loop.Listener{Address: addr, TLS: tlsConfig}
+	return c
 }
 
 // removeStale removes the unix socket of a server that is gone.
@@ -139,7 +161,7 @@ func urls(listeners []loop.Listener, addrs []net.Addr) []string {
 			}
 			out[i] = scheme + "://" + host + "/"
 		default:
-			out[i] = unixPrefix + addr.String() + " (" + scheme + ")"
+			out[i] = config.UnixPrefix + addr.String() + " (" + scheme + ")"
 		}
 	}
 	return out

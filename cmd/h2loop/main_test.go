@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/config"
 )
 
 // both are listeners whose ports are free.
@@ -33,7 +35,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: status %d, stderr %q, or another text", arg, status, stderr)
 		}
 	}
-	flags, _, _ := newFlags()
+	flags, _ := newFlags()
 	flags.VisitAll(func(f *flag.Flag) {
 		if !strings.Contains(usage, "\n  --"+f.Name+" ") {
 			t.Errorf("the help does not tell of --%s", f.Name)
@@ -128,21 +130,140 @@ func TestErrors(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	opts, err := parseFlags([]string{"--listen", ":1", "dir", "--listen", "unix:/s", "--listen-cleartext=", "--loops=3", "--bench"})
+	opts, err := parseFlags([]string{"--listen", ":1", "dir", "--listen", "unix:/s", "--listen-cleartext=", "--loops=3", "--bench"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(opts.listen, []string{":1", "unix:/s"}) || len(opts.cleartext) != 0 ||
+	if !slices.Equal(opts.listen, []config.Address{":1", "unix:/s"}) || len(opts.cleartext) != 0 ||
 		opts.dir != "dir" || opts.loops != 3 || !opts.bench {
 		t.Errorf("%+v", opts)
 	}
-	opts, err = parseFlags([]string{"--", "--bench"})
+	opts, err = parseFlags([]string{"--", "--bench"}, nil)
 	if err != nil || opts.dir != "--bench" || opts.bench {
 		t.Errorf("behind --: %+v, %v", opts, err)
 	}
-	opts, err = parseFlags(nil)
-	if err != nil || !slices.Equal(opts.listen, []string{":8443"}) || !slices.Equal(opts.cleartext, []string{":8080"}) {
-		t.Errorf("defaults: %+v, %v", opts, err)
+	opts, err = parseFlags(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := opts.settings(nil)
+	if err != nil || !slices.Equal(cfg.Listeners, []config.Listener{{Address: ":8443", TLS: true}, {Address: ":8080"}}) ||
+		!cfg.IsDemo() || !cfg.IsForDevelopment() {
+		t.Errorf("defaults: %+v, %v", cfg, err)
+	}
+}
+
+// TestPrecedence has a file say everything, the environment some of it, and flags less.
+func TestPrecedence(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"file", "variable", "flag"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "h2loop.toml")
+	text := "loops = 1\ndrain_timeout = '1s'\nlog = {level = 'debug', format = 'json'}\nlimits.idle_timeout = '1m'\n" +
+		"listeners = [{address = ':1', tls = true}, {address = ':2'}, {address = ':3'}]\n" +
+		"[[sites]]\nhosts = ['a']\nroot = 'file'\n[[sites]]\nroot = 'file'\nlist = true\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	of := func(environ, args []string) *config.Config {
+		t.Helper()
+		opts, err := parseFlags(args, environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := opts.settings(environ)
+		if err != nil && !strings.Contains(err.Error(), "certificates") {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	file = "--config=" + file
+	cleartext := func(addrs ...config.Address) (l []config.Listener) {
+		for _, a := range addrs {
+			l = append(l, config.Listener{Address: a})
+		}
+		return l
+	}
+	onlyFile := of([]string{"H2LOOP_LISTEN=:4"}, []string{file, "--listen="}) // the flag, which is empty
+	if !slices.Equal(onlyFile.Listeners, cleartext(":2", ":3")) || onlyFile.Loops != 1 || onlyFile.Log.Level != "debug" ||
+		onlyFile.Sites[1].Root != filepath.Join(dir, "file") || !onlyFile.Sites[1].List {
+		t.Errorf("the file: %+v", onlyFile)
+	}
+	environ := []string{
+		"H2LOOP_LISTEN_CLEARTEXT=:5,unix:/6", "H2LOOP_LOOPS=2", "H2LOOP_DRAIN_TIMEOUT=2s", "H2LOOP_LOG_LEVEL=warn",
+		"H2LOOP_LIMITS_IDLE_TIMEOUT=2m", "H2LOOP_DIR=" + filepath.Join(dir, "variable"), "H2LOOP_LIST=false",
+		"H2LOOP_CACHE_CONTROL=*.css: public, max-age=1\nno-cache",
+	}
+	over := of(environ, []string{file, "--listen="})
+	if !slices.Equal(over.Listeners, cleartext(":5", "unix:/6")) || over.Loops != 2 || over.DrainTimeout != config.Duration(2*time.Second) ||
+		over.Log != (config.Log{Level: "warn", Format: "json"}) || over.Limits.IdleTimeout != config.Duration(2*time.Minute) ||
+		over.Sites[0].Root != filepath.Join(dir, "file") || over.Sites[1].Root != filepath.Join(dir, "variable") || over.Sites[1].List ||
+		!slices.Equal(over.Sites[1].Cache, []config.CacheRule{{Match: "*.css", Value: "public, max-age=1"}, {Value: "no-cache"}}) {
+		t.Errorf("the environment: %+v", over)
+	}
+	both := of(environ, []string{
+		file, "--listen=", "--listen-cleartext=:7", "--loops=3", "--drain-timeout=3s", "--log-level=error", "--log-format=text",
+		filepath.Join(dir, "flag"), "--list", "--cache-control=no-store",
+	})
+	if !slices.Equal(both.Listeners, cleartext(":7")) || both.Loops != 3 || both.DrainTimeout != config.Duration(3*time.Second) ||
+		both.Log != (config.Log{Level: "error", Format: "text"}) || both.Limits.IdleTimeout != config.Duration(2*time.Minute) ||
+		both.Sites[1].Root != filepath.Join(dir, "flag") || !both.Sites[1].List ||
+		!slices.Equal(both.Sites[1].Cache, []config.CacheRule{{Value: "no-store"}}) {
+		t.Errorf("flags: %+v", both)
+	}
+	if _, err := parseFlags(nil, []string{"H2LOOP_LISTEN=8443"}); err == nil || !strings.HasPrefix(err.Error(), "H2LOOP_LISTEN is ") {
+		t.Errorf("a bad variable: %v", err)
+	}
+}
+
+// TestCheck has the command find what is wrong.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) string {
+		t.Helper()
+		name := filepath.Join(dir, "h2loop.toml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for _, tt := range []struct {
+		text   string
+		status int
+		want   []string // the beginnings of lines
+	}{
+		{"[[listeners]]\naddress = ':8080'\n[[sites]]\nroot = '.'\n", 0, []string{"good: listeners: 1, sites: 1"}},
+		{"loop = 1\nloops = 'x'\n", 1, []string{":1:1: loop: there is no such field", ":2:9: loops: "}},
+		{
+			"[[listeners]]\naddress = ':8080'\n[[sites]]\nroot = 'missing'\n[[sites]]\nhosts = ['a', 'a']\nroot = '.'", 1,
+			[]string{":6:15: sites[1].hosts[1]: ", ":4:1: sites[0].root: "},
+		},
+		{"[[sites]]\nroot = '.'\n", 1, []string{": no listener"}},
+	} {
+		name := write(tt.text)
+		stdout, stderr, status := runOnce(t, "check", "--config", name)
+		lines := strings.Split(strings.TrimSuffix(stdout+stderr, "\n"), "\n")
+		if status != tt.status || len(lines) != len(tt.want) || (stderr == "") != (status == 0) {
+			t.Errorf("%q: status %d\n%s%s", tt.text, status, stdout, stderr)
+			continue
+		}
+		for i, want := range tt.want {
+			if strings.HasPrefix(want, ":") {
+				want = name + want
+			}
+			if !strings.HasPrefix(lines[i], want) {
+				t.Errorf("%q: %q, want %q", tt.text, lines[i], want)
+			}
+		}
+	}
+	if _, stderr, status := runOnce(t, "check", "--config", filepath.Join(dir, "missing")); status != 1 || !strings.Contains(stderr, "no such file") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	if _, _, status := runOnce(t, "check", dir); status != 0 {
+		t.Errorf("a directory alone: %d", status)
 	}
 }
 

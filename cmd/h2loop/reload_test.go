@@ -23,7 +23,7 @@ func TestReload(t *testing.T) {
 		p.waitFor(want)
 	}
 	writeCertificate(t, dir)
-	reload("certificate reloaded")
+	reload("reloaded")
 	get(t, old, p.urls[0]+"hello") // on the connection there is
 	old.CloseIdleConnections()
 	if _, err := old.Get(p.urls[0] + "hello"); err == nil {
@@ -59,7 +59,7 @@ func TestReload(t *testing.T) {
 	if err := os.WriteFile(cert, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	reload("certificate reloaded")
+	reload("reloaded")
 	p.signal(syscall.SIGTERM)
 	if status := p.wait(); status != 0 {
 		t.Errorf("exit status %d", status)
@@ -70,7 +70,7 @@ func TestReload(t *testing.T) {
 func TestNothingToReload(t *testing.T) {
 	p := start(t, both...)
 	p.signal(syscall.SIGHUP)
-	p.waitFor("not reloaded: there is no --cert")
+	p.waitFor("not reloaded: there is no --config")
 	get(t, newClient(nil), p.urls[0]+"hello")
 }
 
@@ -104,7 +104,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	for i := range 20 {
 		writeCertificate(t, dir)
 		p.signal(syscall.SIGHUP)
-		p.waitFor("certificate reloaded")
+		p.waitFor("reloaded")
 		if i%4 == 3 { // so that load goes on throughout
 			if out := <-rounds; !strings.Contains(out, "2000 succeeded, 0 failed, 0 errored, 0 timeout") {
 				t.Errorf("h2load:\n%s", out)

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
-
-	"github.com/h2loop/h2loop/loop"
 )
 
 // signals are those that the process is sent. They are caught before it begins to
@@ -43,9 +40,9 @@ func (s *signals) serve(log zerolog.Logger, reload func() error) (context.Contex
 			switch {
 			case sig == syscall.SIGHUP:
 				if err := reload(); err != nil {
-					log.Error().Msg("not reloaded: " + plain(err))
+					log.Error().Msg("not reloaded: " + strings.ReplaceAll(plain(err), "\n", "; "))
 				} else {
-					log.Info().Msg("certificate reloaded")
+					log.Info().Msg("reloaded")
 				}
 			case ctx.Err() == nil:
 				log.Info().Stringer("signal", sig).Msg("draining: open requests may end; a second signal ends the process")
@@ -60,17 +57,4 @@ func (s *signals) serve(log zerolog.Logger, reload func() error) (context.Contex
 		cancel()
 		close(s.done)
 	}
-}
-
-// reload reads the certificate and its key anew. If that is of no use, the old one
-// stays.
-func reload(srv *loop.Server, opts options) error {
-	if opts.cert == "" {
-		return errors.New("there is no --cert whose file could be read anew")
-	}
-	cert, err := opts.certificate()
-	if err != nil {
-		return err
-	}
-	return srv.SetCertificates([]tls.Certificate{cert})
 }

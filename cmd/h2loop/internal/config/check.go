@@ -151,6 +151,19 @@ func (cfg *Config) DefaultSite() *Site {
 	return nil
 }
 
+// MakeDefaultSite returns the default site, which is made if there is none, and its
+// number.
+func (cfg *Config) MakeDefaultSite() (i int, s *Site) {
+	for i := range cfg.Sites {
+		if cfg.Sites[i].IsDefault() {
+			return i, &cfg.Sites[i]
+		}
+	}
+	cfg.Sites = append(cfg.Sites, Site{})
+	i = len(cfg.Sites) - 1
+	return i, &cfg.Sites[i]
+}
+
 func (c *checker) site(field string, s *Site) {
 	c.certificates(field, s)
 	c.siteTLS(field+".tls", &s.TLS, c.cfg.TLSOf(s))

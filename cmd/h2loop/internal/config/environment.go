@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -102,6 +103,42 @@ func (cfg *Config) Came(field, name string) {
 		}
 	}
 	cfg.origins[field] = Origin{Name: name}
+}
+
+// SetListeners has addrs, which come from the flag or the variable name, replace the
+// listeners for TLS, or those in cleartext. Those for TLS come first.
+func (cfg *Config) SetListeners(tls bool, addrs []Address, name string) {
+	old, from := cfg.Listeners, cfg.origins
+	cfg.Listeners, cfg.origins = nil, origins{}
+	for field, at := range from {
+		if !strings.HasPrefix(field, "listeners[") {
+			cfg.origins[field] = at
+		}
+	}
+	addNew := func() {
+		for _, addr := range addrs {
+			cfg.Came(fmt.Sprintf("listeners[%d]", len(cfg.Listeners)), name)
+			cfg.Listeners = append(cfg.Listeners, Listener{Address: addr, TLS: tls})
+		}
+	}
+	if tls {
+		addNew()
+	}
+	for i, l := range old {
+		if l.TLS == tls {
+			continue
+		}
+		was, is := fmt.Sprintf("listeners[%d]", i), fmt.Sprintf("listeners[%d]", len(cfg.Listeners))
+		for field, at := range from {
+			if rest, ok := strings.CutPrefix(field, was); ok {
+				cfg.origins[is+rest] = at
+			}
+		}
+		cfg.Listeners = append(cfg.Listeners, l)
+	}
+	if !tls {
+		addNew()
+	}
 }
 
 // Strangers returns the variables of environ that begin with [EnvPrefix] and mean
