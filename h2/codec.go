@@ -75,7 +75,7 @@ func (k *codec) forget() {
 
 func (c *Conn) newCodec() *codec {
 	k := &codec{dec: hpack.NewDecoder(headerTableSize, c.recvField)}
-	k.dec.SetMaxStringLength(int(c.shared.cfg.MaxHeaderListSize))
+	k.dec.SetMaxStringLength(int(c.cfg.MaxHeaderListSize))
 	return k
 }
 

@@ -41,6 +41,7 @@ var (
 // else, and no method blocks. Call Init before anything else.
 type Conn struct {
 	shared  *Shared
+	cfg     *Config // of shared when it began
 	handler Handler
 
 	recv    recvState
@@ -94,6 +95,7 @@ type peerSettings struct {
 func (c *Conn) Init(shared *Shared, handler Handler, recordSize int) {
 	*c = Conn{
 		shared:     shared,
+		cfg:        shared.cfg,
 		handler:    handler,
 		sendWindow: initialWindow,
 		recvWindow: newRecvWindow(initialWindow),
@@ -110,7 +112,7 @@ func (c *Conn) Init(shared *Shared, handler Handler, recordSize int) {
 }
 
 func (c *Conn) sendPreface() {
-	cfg := &c.shared.cfg
+	cfg := c.cfg
 	settings := [5]frames.Setting{
 		{ID: frames.SettingMaxConcurrentStreams, Value: cfg.MaxConcurrentStreams},
 		{ID: frames.SettingInitialWindowSize, Value: uint32(cfg.StreamWindow)},
@@ -163,7 +165,7 @@ func (c *Conn) Close() {
 // is used again.
 func (c *Conn) Abandon() {
 	sh := c.shared
-	c.shared = NewShared(sh.cfg) // takes what must not go back
+	c.shared = NewShared(*sh.cfg) // takes what must not go back
 	c.shared.Now = sh.Now
 	sh.keep(-c.unread)
 	streams, out := c.streams.slots, c.out

@@ -53,7 +53,7 @@ func (c *Conn) cross(l Limit) { c.shared.Crossed[l]++ }
 
 // chargeReset charges a stream reset that the peer sent or made us send.
 func (c *Conn) chargeReset() error {
-	if c.budget.resets.take(c.shared.Now, c.shared.cfg.ResetBudget) {
+	if c.budget.resets.take(c.shared.Now, c.cfg.ResetBudget) {
 		return nil
 	}
 	c.cross(LimitResets)
@@ -62,7 +62,7 @@ func (c *Conn) chargeReset() error {
 
 // recvUseless charges a frame that does nothing for anybody.
 func (c *Conn) recvUseless() error {
-	if c.budget.noise.take(c.shared.Now, c.shared.cfg.NoiseBudget) {
+	if c.budget.noise.take(c.shared.Now, c.cfg.NoiseBudget) {
 		return nil
 	}
 	c.cross(LimitNoise)
@@ -112,7 +112,7 @@ func (c *Conn) chargeGrant() error {
 // answer charges a control frame that the peer makes us queue.
 func (c *Conn) answer() error {
 	o := c.outbox()
-	if o.answers++; o.answers > c.shared.cfg.MaxAnswers {
+	if o.answers++; o.answers > c.cfg.MaxAnswers {
 		c.cross(LimitAnswers)
 		return errTooManyAnswers
 	}
@@ -128,7 +128,7 @@ func (c *Conn) headerFlood(l Limit) error {
 // mayOpen reports whether the request that c.block begins may have a stream. If
 // not, that is counted.
 func (c *Conn) mayOpen() bool {
-	cfg := &c.shared.cfg
+	cfg := c.cfg
 	most := int(cfg.MaxConcurrentStreams)
 	switch {
 	case c.streams.n >= most:

@@ -53,7 +53,7 @@ func (c *Conn) recvSettingsAck() error {
 
 // earlyCredit returns by how much the window that a peer may use before it has
 // seen our SETTINGS is larger than the one they ask for.
-func (c *Conn) earlyCredit() int32 { return max(0, initialWindow-c.shared.cfg.StreamWindow) }
+func (c *Conn) earlyCredit() int32 { return max(0, initialWindow-c.cfg.StreamWindow) }
 
 func (c *Conn) recvSetting(s frames.Setting) error {
 	if err := s.Validate(); err != nil {
@@ -61,7 +61,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 	}
 	switch s.ID {
 	case frames.SettingHeaderTableSize:
-		c.peer.headerTable = min(s.Value, c.shared.cfg.EncoderTableSize)
+		c.peer.headerTable = min(s.Value, c.cfg.EncoderTableSize)
 		c.peer.minHeaderTable = min(c.peer.minHeaderTable, c.peer.headerTable)
 		if c.codec != nil && c.codec.enc != nil {
 			c.codec.enc.SetMaxDynamicTableSize(c.peer.headerTable)

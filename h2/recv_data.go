@@ -116,7 +116,7 @@ func (c *Conn) recvBody(s *Stream, p []byte, end bool) error {
 	// does not stop the other streams, up to a bound.
 	c.unread += len(p)
 	c.shared.keep(len(p))
-	if c.unread <= c.shared.cfg.MaxUnread && c.shared.unread <= c.shared.taken {
+	if c.unread <= c.cfg.MaxUnread && c.shared.unread <= c.shared.taken {
 		c.creditConn(len(p))
 	} else {
 		c.held += len(p)
@@ -204,7 +204,7 @@ func (c *Conn) creditStream(s *Stream, n int) {
 		return
 	}
 	if s.unread == 0 {
-		w.enlarge(min(w.size, c.shared.cfg.MaxStreamWindow-w.size))
+		w.enlarge(min(w.size, c.cfg.MaxStreamWindow-w.size))
 	}
 	if inc := w.giveBack(); inc > 0 && c.life < lifeDrained {
 		o := c.outbox()

@@ -121,7 +121,7 @@ func (c *Conn) recvContinuation(h frames.Header, payload []byte) error {
 	if !b.active {
 		return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "CONTINUATION without HEADERS", Section: "6.10"}
 	}
-	if b.frames++; b.frames > c.shared.cfg.MaxContinuations {
+	if b.frames++; b.frames > c.cfg.MaxContinuations {
 		return c.headerFlood(LimitContinuations)
 	}
 	return c.recvFragment(f.Fragment, f.EndHeaders)
@@ -131,7 +131,7 @@ func (c *Conn) recvContinuation(h frames.Header, payload []byte) error {
 func (c *Conn) recvFragment(p []byte, end bool) error {
 	b := &c.block
 	b.active = !end
-	if b.encoded += len(p); b.encoded > c.shared.cfg.MaxBlockFactor*int(c.shared.cfg.MaxHeaderListSize) {
+	if b.encoded += len(p); b.encoded > c.cfg.MaxBlockFactor*int(c.cfg.MaxHeaderListSize) {
 		return c.headerFlood(LimitHeaderBlock)
 	}
 	_, err := c.codec.dec.Write(p)
@@ -156,7 +156,7 @@ func (c *Conn) recvField(f Field) {
 	if b.stream == nil {
 		return
 	}
-	if !b.list.add(f, b.kind == blockTrailers, int(c.shared.cfg.MaxHeaderListSize), &b.stream.Request) {
+	if !b.list.add(f, b.kind == blockTrailers, int(c.cfg.MaxHeaderListSize), &b.stream.Request) {
 		// Too long: only the table is of interest from here.
 		c.codec.dec.SetEmitEnabled(false)
 	}
@@ -186,7 +186,7 @@ func (c *Conn) recvRequest(s *Stream) error {
 	s.Request.Fields = b.list.fields
 	s.state.on(recvHeaders)
 	s.sendWindow = sendWindow(c.peer.initialWindow)
-	s.recvWindow = newRecvWindow(c.shared.cfg.StreamWindow)
+	s.recvWindow = newRecvWindow(c.cfg.StreamWindow)
 	if !c.peer.acked {
 		s.recvWindow.granted += c.earlyCredit()
 	}
@@ -207,7 +207,7 @@ func (c *Conn) recvRequest(s *Stream) error {
 		c.refuseHeaderList(s)
 		return nil
 	}
-	if err := b.list.finishRequest(s, b.endStream, c.shared.cfg.EnableConnectProtocol); err != nil {
+	if err := b.list.finishRequest(s, b.endStream, c.cfg.EnableConnectProtocol); err != nil {
 		return err
 	}
 	c.setPriority(s, b.list.priority, b.list.signalled)

@@ -26,9 +26,9 @@ type Shared struct {
 	// connection.
 	Pool Pool
 
-	cfg       Config
-	unread    int // octets of request bodies that are kept
-	taken     int // from Pool
+	cfg       *Config // of connections to come; it is not written to
+	unread    int     // octets of request bodies that are kept
+	taken     int     // from Pool
 	streams   []*Stream
 	outboxes  []*outbox
 	carries   [][]byte
@@ -48,9 +48,18 @@ const (
 
 // NewShared returns what the connections of a new event loop share.
 func NewShared(cfg Config) *Shared {
-	sh := &Shared{cfg: cfg.WithDefaults()}
+	cfg = cfg.WithDefaults()
+	sh := &Shared{cfg: &cfg}
 	sh.Pool = &ownPool{left: sh.cfg.MaxUnreadTotal}
 	return sh
+}
+
+// Reconfigure has cfg hold for the connections that begin from now on. Others keep what
+// they began with, some of which their peers were told. [Config.MaxUnreadTotal] is for
+// who owns the Pool to change.
+func (sh *Shared) Reconfigure(cfg Config) {
+	cfg = cfg.WithDefaults()
+	sh.cfg = &cfg
 }
 
 // A Pool is memory for request bodies, in octets, that the event loops of a

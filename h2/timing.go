@@ -60,7 +60,7 @@ const (
 // TickEvery returns how often [Conn.Tick] is to be called: a fraction of the
 // shortest timeout, so that none is missed by much.
 func (sh *Shared) TickEvery() time.Duration {
-	cfg := &sh.cfg
+	cfg := sh.cfg
 	every := mostTick
 	for _, d := range []time.Duration{
 		cfg.HeaderTimeout / 4, cfg.BodyInWindow / 4, cfg.StallTimeout / 8, cfg.KeepAlive / 8, cfg.KeepAliveTimeout / 4,
@@ -126,7 +126,7 @@ func (c *Conn) passed() time.Duration {
 }
 
 func (c *Conn) tick(passed time.Duration) *frames.ConnError {
-	cfg, t, now := &c.shared.cfg, &c.time, c.shared.Now
+	cfg, t, now := c.cfg, &c.time, c.shared.Now
 	if t.unfinished && cfg.HeaderTimeout > 0 && now-t.begun >= cfg.HeaderTimeout {
 		c.shared.Crossed[LimitHeaderTime]++
 		return &errHeaderTimeout
@@ -149,7 +149,7 @@ func (c *Conn) tick(passed time.Duration) *frames.ConnError {
 // isDead sends a PING when the peer has been silent for KeepAlive while streams
 // are open, and reports whether it stays so for KeepAliveTimeout.
 func (c *Conn) isDead(now time.Duration) bool {
-	cfg, t := &c.shared.cfg, &c.time
+	cfg, t := c.cfg, &c.time
 	switch {
 	case cfg.KeepAlive <= 0 || cfg.KeepAliveTimeout <= 0:
 	case t.pinged && t.heard >= t.pingAt:
@@ -167,7 +167,7 @@ func (c *Conn) isDead(now time.Duration) bool {
 // isStalled reports whether streams that are not long-lived wait for the
 // connection's window alone, and it hardly opens.
 func (c *Conn) isStalled(passed time.Duration) bool {
-	cfg, p := &c.shared.cfg, &c.time.out
+	cfg, p := c.cfg, &c.time.out
 	if cfg.StallTimeout <= 0 || c.sendWindow > 0 || !c.waitsForConn() {
 		p.Stop()
 		return false
@@ -220,7 +220,7 @@ func (c *Conn) tickStreams(passed time.Duration) {
 // isLateIn reports whether the request body of s comes too slowly. Only the time
 // in which the peer may send counts.
 func (c *Conn) isLateIn(s *Stream, passed time.Duration) bool {
-	cfg, t := &c.shared.cfg, s.timing
+	cfg, t := c.cfg, s.timing
 	maySend := s.recvWindow.granted > 0 && c.recvWindow.granted > 0 && (!t.expects || s.continued || s.answered)
 	if cfg.BodyInWindow <= 0 || s.RequestEnded() || !maySend {
 		return false
@@ -240,7 +240,7 @@ func (c *Conn) isLateIn(s *Stream, passed time.Duration) bool {
 // isLateOut reports whether the response body of s waits for the window of s, and
 // that hardly opens.
 func (c *Conn) isLateOut(s *Stream, passed time.Duration) bool {
-	cfg, p := &c.shared.cfg, &s.timing.out
+	cfg, p := c.cfg, &s.timing.out
 	if cfg.StallTimeout <= 0 || !s.body.waits() || s.sendWindow > 0 {
 		p.Stop()
 		return false

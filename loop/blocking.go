@@ -53,7 +53,7 @@ func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
 
 func (srv *Server) startWorkers() (err error) {
 	if srv.usesWorkers {
-		srv.workers, err = jobs.New(srv.cfg.BlockingWorkers, srv.cfg.BlockingQueue)
+		srv.workers, err = jobs.New(srv.config().BlockingWorkers, srv.config().BlockingQueue)
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (j *blockingJob) Run() {
 		x.finish(err)
 		of.Done() // learns that it is over, if it is
 	}()
-	if of.loop.srv.cfg.IsolateCallbacks {
+	if of.loop.srv.config().IsolateCallbacks {
 		isolate(func() { err = j.h(of.Context(), x) })
 	} else {
 		err = j.h(of.Context(), x)

@@ -38,7 +38,7 @@ func (x *Exchange) OnBody(f BodyFunc) error {
 	if err := x.mayDemand(); err != nil {
 		return err
 	}
-	if x.conn.loop.srv.cfg.IsolateCallbacks {
+	if x.conn.loop.srv.config().IsolateCallbacks {
 		each := f
 		f = func(x *Exchange, p []byte, end bool) { isolate(func() { each(x, p, end) }) }
 	}
@@ -55,9 +55,9 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 		return err
 	}
 	if limit <= 0 {
-		limit = x.conn.loop.srv.cfg.MaxBufferedBody
+		limit = x.conn.loop.srv.config().MaxBufferedBody
 	}
-	if x.conn.loop.srv.cfg.IsolateCallbacks {
+	if x.conn.loop.srv.config().IsolateCallbacks {
 		whole := f
 		f = func(x *Exchange, body []byte) { isolate(func() { whole(x, body) }) }
 	}

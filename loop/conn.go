@@ -139,22 +139,22 @@ func (c *conn) open(gc gnet.Conn) {
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
 	c.since, c.active = l.now, l.now
-	if f := l.srv.cfg.Hooks.ConnOpen; f != nil {
+	if f := l.srv.config().Hooks.ConnOpen; f != nil {
 		c.tellConn(f)
 	}
 	c.timer.ring = func() { l.guarded(c, (*conn).onTimer) }
-	first := l.now + min(l.srv.cfg.HandshakeTimeout, l.srv.cfg.IdleTimeout)
-	if age := l.srv.cfg.MaxConnAge; age > 0 {
+	first := l.now + min(l.srv.config().HandshakeTimeout, l.srv.config().IdleTimeout)
+	if age := l.srv.config().MaxConnAge; age > 0 {
 		c.oldAt = l.now + jitter(age)
 		first = min(first, c.oldAt)
 	}
 	if l.srv.draining.Load() { // it has come at the last moment
-		first = min(first, l.now+l.srv.cfg.DrainGrace)
+		first = min(first, l.now+l.srv.config().DrainGrace)
 	}
 	l.wheel.arm(&c.timer, first)
 	if c.ln.isTCP {
 		c.setAhead(firstAhead)
-		c.wire.setUserTimeout(l.srv.cfg.UserTimeout)
+		c.wire.setUserTimeout(l.srv.config().UserTimeout)
 	}
 	if c.ln.tls != nil {
 		c.stage = stageHandshake
@@ -192,7 +192,7 @@ func (c *conn) onClose(error) {
 	default:
 		c.engine.Close()
 	}
-	if f := l.srv.cfg.Hooks.ConnClose; f != nil {
+	if f := l.srv.config().Hooks.ConnClose; f != nil {
 		c.tellConn(f)
 	}
 	l.srv.connClosed(c)
@@ -509,7 +509,7 @@ func (c *conn) countHeld() {
 // say beforehand what they take, but not when the kernel is short of memory.
 // Nobody is held up altogether: readers that stand still keep what they have.
 func (l *eventLoop) allowance() int {
-	left := l.srv.cfg.MaxHeldOutput - int(l.srv.held.Load())
+	left := l.srv.config().MaxHeldOutput - int(l.srv.held.Load())
 	return max(left/8, leastBatch)
 }
 
@@ -529,7 +529,7 @@ func (c *conn) adapt(n int) {
 // not taken: answers to what it sends while it does not read. That ends the
 // connection; the peer may still take what there is, see linger.
 func (c *conn) isFlooded() bool {
-	if int(c.piled) <= c.loop.srv.cfg.MaxUnreadAnswers || c.engine.Finished() {
+	if int(c.piled) <= c.loop.srv.config().MaxUnreadAnswers || c.engine.Finished() {
 		return false
 	}
 	c.loop.cross(limitUnreadOutput)
@@ -655,7 +655,7 @@ func (c *conn) lingerOn() {
 		c.wire.close()
 		return
 	}
-	timeout := c.loop.srv.cfg.HTTP2.StallTimeout
+	timeout := c.loop.srv.config().HTTP2.StallTimeout
 	if timeout <= 0 {
 		timeout = lingerMost
 	}
@@ -673,7 +673,7 @@ func (c *conn) lingerOn() {
 // is lost, as one has that uses an idle connection again (RFC 9112, Section 9.3.1).
 // Over HTTP/2 the last GOAWAY tells.
 func (c *conn) drain() {
-	if grace := c.loop.srv.cfg.DrainGrace; grace > 0 && c.isNew() {
+	if grace := c.loop.srv.config().DrainGrace; grace > 0 && c.isNew() {
 		c.loop.wheel.arm(&c.timer, c.loop.now+grace)
 		return
 	}
@@ -685,7 +685,7 @@ func (c *conn) drain() {
 func (c *conn) endGrace() {
 	l := c.loop
 	isBehind := c.isStepping || c.ticket != nil && !c.isAdmitted || c.wire.hasInput()
-	if isBehind && l.srv.cfg.DrainGrace > 0 {
+	if isBehind && l.srv.config().DrainGrace > 0 {
 		l.wheel.arm(&c.timer, l.now+tick)
 		return
 	}

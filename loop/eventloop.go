@@ -37,6 +37,7 @@ type eventLoop struct {
 	watch  *writableWatch
 	epfd   int // gnet's, which it keeps to itself; see findEpoll
 
+	adopted *Config // what shared and shared1 were told of
 	shared  *h2.Shared
 	shared1 *h1.Shared
 	records *tlsbridge.Buffers
@@ -80,11 +81,13 @@ type eventLoop struct {
 
 // newEventLoop starts a reactor with one loop, and its doorbell.
 func newEventLoop(srv *Server, index int) (*eventLoop, error) {
+	cfg := srv.config()
 	l := &eventLoop{
 		srv:     srv,
 		index:   index,
-		shared:  h2.NewShared(srv.cfg.HTTP2),
-		shared1: h1.NewShared(srv.cfg.HTTP1),
+		adopted: cfg,
+		shared:  h2.NewShared(cfg.HTTP2),
+		shared1: h1.NewShared(cfg.HTTP1),
 		records: tlsbridge.NewBuffers(),
 	}
 	l.shared.Pool = &srv.bodies
@@ -376,6 +379,7 @@ func (l *eventLoop) tick() {
 	l.ticking = false
 	l.mu.Unlock()
 	l.setTime()
+	l.adopt()
 	l.wheel.advance(l.now)
 	l.crew.trim()
 	l.publish()

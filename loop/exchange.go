@@ -109,7 +109,7 @@ func (c *conn) newExchange(r *message.Request) *Exchange {
 		x.path, x.query = r.Path[:i], r.Path[i+1:]
 	}
 	c.countRequest()
-	if c.loop.srv.cfg.Hooks.RequestDone != nil {
+	if c.loop.srv.config().Hooks.RequestDone != nil {
 		x.began = time.Since(c.loop.srv.started)
 	}
 	return x
@@ -207,7 +207,7 @@ func (x *Exchange) onPanic(v any) {
 // onClosed is called when the stream is gone.
 func (x *Exchange) onClosed(err error) {
 	x.conn.loop.figures.ended++
-	if f := x.conn.loop.srv.cfg.Hooks.RequestDone; f != nil {
+	if f := x.conn.loop.srv.config().Hooks.RequestDone; f != nil {
 		x.tellDone(f, err)
 	}
 	x.request = nil
@@ -262,7 +262,7 @@ func (x *Exchange) recycle() {
 	}
 	x.endBody()
 	switch {
-	case x.conn.loop.srv.cfg.DebugExchanges:
+	case x.conn.loop.srv.config().DebugExchanges:
 		x.buried = true
 	case !x.conn.broken:
 		x.conn.loop.free.put(x)

@@ -14,15 +14,15 @@ import (
 //
 // It is shared by all loops.
 type handshakeGate struct {
-	srv     *Server
-	most    int // in progress
-	mostOne int // in progress, of one address
+	srv *Server
 
 	inside  atomic.Int32
 	waiting atomic.Int32
 
-	mu    sync.Mutex
-	addrs map[netip.Prefix]*gateAddr
+	mu      sync.Mutex
+	most    int // in progress
+	mostOne int // in progress, of one address
+	addrs   map[netip.Prefix]*gateAddr
 	// ready has the addresses of which a handshake could begin, if the process
 	// had room.
 	ready []*gateAddr
@@ -52,10 +52,21 @@ const silence = time.Second
 func newHandshakeGate(srv *Server) *handshakeGate {
 	return &handshakeGate{
 		srv:     srv,
-		most:    srv.cfg.MaxHandshakes,
-		mostOne: srv.cfg.MaxHandshakesPerAddr,
+		most:    srv.config().MaxHandshakes,
+		mostOne: srv.config().MaxHandshakesPerAddr,
 		addrs:   make(map[netip.Prefix]*gateAddr),
 	}
+}
+
+// reconfigure changes the bounds. Who is in the middle of a handshake goes on.
+func (g *handshakeGate) reconfigure(cfg *Config) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.most, g.mostOne = cfg.MaxHandshakes, cfg.MaxHandshakesPerAddr
+	for _, a := range g.addrs {
+		g.setReady(a)
+	}
+	g.admit()
 }
 
 // gateKey is whom the bound for one address is for: an IPv4 address, or the

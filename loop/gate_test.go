@@ -20,7 +20,7 @@ func gateConn(srv *Server, addr string) *conn {
 func TestGateWaitingIsNotSilence(t *testing.T) {
 	const now = 10 * silence
 	srv := &Server{started: time.Now().Add(-now)}
-	srv.cfg.MaxHandshakes, srv.cfg.MaxHandshakesPerAddr = 1, 1
+	srv.live.Store(&Config{MaxHandshakes: 1, MaxHandshakesPerAddr: 1})
 	g := newHandshakeGate(srv)
 	first, second, third := gateConn(srv, "127.0.0.1"), gateConn(srv, "127.0.0.2"), gateConn(srv, "127.0.0.3")
 	if !g.enter(first, 0) || g.enter(second, 0) || g.enter(third, 0) {
@@ -49,7 +49,7 @@ func TestGateWaitingIsNotSilence(t *testing.T) {
 func TestGateMakesRoomBitByBit(t *testing.T) {
 	const places = 1000
 	srv := &Server{started: time.Now()}
-	srv.cfg.MaxHandshakes, srv.cfg.MaxHandshakesPerAddr = places, places
+	srv.live.Store(&Config{MaxHandshakes: places, MaxHandshakesPerAddr: places})
 	g := newHandshakeGate(srv)
 	l := gateConn(srv, "127.0.0.1").loop
 	for range 2 * places {

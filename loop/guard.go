@@ -76,7 +76,7 @@ func isolate(f func()) {
 
 // handler returns f as it is to be called, isolated or not.
 func (srv *Server) handler(f Handler) Handler {
-	if !srv.cfg.IsolateCallbacks {
+	if !srv.config().IsolateCallbacks {
 		return f
 	}
 	return func(x *Exchange) { isolate(func() { f(x) }) }
@@ -84,7 +84,7 @@ func (srv *Server) handler(f Handler) Handler {
 
 // callFunc calls f, a function of the application.
 func (l *eventLoop) callFunc(f func()) {
-	if l.srv.cfg.IsolateCallbacks {
+	if l.srv.config().IsolateCallbacks {
 		isolate(f)
 		return
 	}
@@ -136,7 +136,7 @@ func (s *appSource) pull(max int) (p []byte, end bool, err error) {
 	defer s.loop.recoverApp(s.pattern, &returned, &err)
 	s.loop.calling(s.pattern)
 	defer s.loop.called()
-	if s.loop.srv.cfg.IsolateCallbacks {
+	if s.loop.srv.config().IsolateCallbacks {
 		isolate(func() { p, end, err = s.src.Pull(max) })
 	} else {
 		p, end, err = s.src.Pull(max)

@@ -51,7 +51,7 @@ func (srv *Server) dispatchHTTP(x *Exchange, h http.Handler) {
 	case x.answered: // by middleware that calls next all the same
 		srv.log.Error().Str("pattern", x.match.Pattern).Msg("a request that was answered came to an http.Handler")
 		return
-	case srv.handlers.Add(1) > int64(srv.cfg.HTTPHandlers):
+	case srv.handlers.Add(1) > int64(srv.config().HTTPHandlers):
 		srv.handlers.Add(-1)
 		x.conn.loop.cross(limitHandlers)
 		_ = x.SetHeader("retry-after", "1")
@@ -68,8 +68,8 @@ func (srv *Server) httpServer() *http.Server {
 	srv.describeOnce.Do(func() {
 		srv.description = &http.Server{
 			Addr:           srv.listeners[0].ln.Addr().String(),
-			IdleTimeout:    srv.cfg.IdleTimeout,
-			MaxHeaderBytes: int(srv.cfg.HTTP2.MaxHeaderListSize),
+			IdleTimeout:    srv.config().IdleTimeout,
+			MaxHeaderBytes: int(srv.config().HTTP2.MaxHeaderListSize),
 		}
 	})
 	return srv.description

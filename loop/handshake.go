@@ -32,9 +32,10 @@ const (
 //
 // A step runs on a goroutine that is not locked to a thread; see tlsbridge.
 type handshakePool struct {
-	most int
+	callbacks bool
 
 	mu      sync.Mutex
+	most    int
 	queue   []*conn
 	running int
 }
@@ -44,16 +45,24 @@ const blockingSteps = 64
 
 // newHandshakePool returns the pool of a listener.
 func newHandshakePool(srv *Server, callbacks bool) *handshakePool {
-	p := &handshakePool{most: srv.cfg.HandshakeWorkers}
+	p := &handshakePool{callbacks: callbacks}
+	p.reconfigure(srv.config())
+	return p
+}
+
+// reconfigure sets how many run at once.
+func (p *handshakePool) reconfigure(cfg *Config) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
-	case p.most > 0:
-	case callbacks:
+	case cfg.HandshakeWorkers > 0:
+		p.most = cfg.HandshakeWorkers
+	case p.callbacks:
 		p.most = blockingSteps
 	default:
 		// What burns CPU must leave some to the loops.
 		p.most = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return p
 }
 
 // step has the next step of the handshake of c run. conn.stepped follows on its
@@ -90,7 +99,7 @@ func (p *handshakePool) run() {
 
 // isOffLoop reports whether handshakes of l run off the loops.
 func (l *listener) isOffLoop() bool {
-	switch l.where {
+	switch Handshakes(l.where.Load()) {
 	case HandshakesOnLoop:
 		return false
 	case HandshakesOffLoop:

@@ -56,7 +56,7 @@ func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), err error) {
 	defer func() { x.answered = answered }()
 	returned := false
 	defer c.loop.recoverApp(x.match.Pattern, &returned, nil)
-	if c.loop.srv.cfg.IsolateCallbacks {
+	if c.loop.srv.config().IsolateCallbacks {
 		isolate(func() { f(x, done) })
 	} else {
 		f(x, done)
@@ -70,7 +70,7 @@ func (c *conn) tellConn(f func(ConnInfo)) {
 	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: int(c.requests), Age: l.now - c.since}
 	returned := false
 	defer l.recoverApp("", &returned, nil)
-	if l.srv.cfg.IsolateCallbacks {
+	if l.srv.config().IsolateCallbacks {
 		isolate(func() { f(info) })
 	} else {
 		f(info)

@@ -47,7 +47,7 @@ func (h *http1) Request(s *h1.Stream) {
 	x := (*conn)(h).newExchange(&s.Request)
 	x.h1 = s
 	s.App = x
-	if h.ln.redirectHTTPS > 0 && h.bridge == nil {
+	if h.ln.redirectHTTPS.Load() > 0 && h.bridge == nil {
 		x.call(redirectHTTPS)
 		return
 	}

@@ -32,7 +32,7 @@ func (c *conn) onTimer() {
 // the first SETTINGS.
 func (c *conn) examineStart() {
 	l := c.loop
-	cfg := &l.srv.cfg
+	cfg := l.srv.config()
 	if late := c.since + cfg.HandshakeTimeout; l.now < late {
 		l.wheel.arm(&c.timer, min(late, l.now+cfg.IdleTimeout))
 		return
@@ -56,7 +56,7 @@ func (c *conn) examine() {
 		// It waits for nothing but the answer to the PING of its warning: the
 		// peer may be gone.
 		c.protocol.end("shutting down")
-	case l.now >= c.active+l.srv.cfg.IdleTimeout:
+	case l.now >= c.active+l.srv.config().IdleTimeout:
 		l.cross(limitIdle)
 		c.protocol.end("idle")
 	}
@@ -79,7 +79,7 @@ func (c *conn) isLate() bool {
 // nextExam returns when to examine it again.
 func (c *conn) nextExam() time.Duration {
 	l := c.loop
-	next := c.active + l.srv.cfg.IdleTimeout
+	next := c.active + l.srv.config().IdleTimeout
 	if c.isBusy() || c.mayRest() {
 		next = l.now + l.examineEvery
 	}
@@ -126,7 +126,7 @@ func (c *conn) countRequest() {
 	c.loop.figures.Requests++
 	c.requests++
 	srv := c.loop.srv
-	switch n := srv.cfg.MaxConnRequests; {
+	switch n := srv.config().MaxConnRequests; {
 	case n > 0 && int(c.requests) == n:
 		c.loop.cross(limitRequests)
 		c.retire()
@@ -150,7 +150,7 @@ func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 // what is in it for [h2.Config.StallTimeout], or less than [h2.Config.MinBodyRate]
 // on average for so long.
 func (c *conn) isStalled() bool {
-	cfg := &c.loop.srv.cfg.HTTP2
+	cfg := &c.loop.srv.config().HTTP2
 	if !c.isBlocked || cfg.StallTimeout <= 0 {
 		c.socket.Stop()
 		c.examined = c.loop.now
@@ -165,5 +165,5 @@ func (c *conn) takesTooLittle(left int, timeout, most time.Duration) bool {
 	l := c.loop
 	passed := min(l.now-c.examined, most) // the loop may have been held up
 	c.examined = l.now
-	return c.socket.IsSlow(c.written-int64(left), passed, timeout, l.srv.cfg.HTTP2.MinBodyRate)
+	return c.socket.IsSlow(c.written-int64(left), passed, timeout, l.srv.config().HTTP2.MinBodyRate)
 }

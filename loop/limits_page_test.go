@@ -67,6 +67,7 @@ func TestLimitsPage(t *testing.T) {
 // countedLimits returns the names of all limits, as Stats has them.
 func countedLimits() (names []string) {
 	srv := &Server{}
+	srv.live.Store(&Config{})
 	srv.gate = newHandshakeGate(srv)
 	for name := range srv.Stats().Limits {
 		names = append(names, name)

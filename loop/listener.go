@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,10 +24,10 @@ type listener struct {
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
 
-	redirectHTTPS int  // the port; 0 for none
-	onlyHTTP2     bool // NextProtos of the tls.Config says so
+	redirectHTTPS atomic.Int32 // the port; 0 for none
+	onlyHTTP2     bool         // NextProtos of the tls.Config says so
 
-	where Handshakes
+	where atomic.Uint32 // of [Handshakes]
 	pool  *handshakePool
 
 	showAddrs   bool // a callback of the tls.Config may ask who connects
@@ -42,7 +43,8 @@ const (
 // listen opens the listener that cfg describes; field is where the user has put
 // it.
 func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
-	l := &listener{srv: srv, ln: cfg.Listener, redirectHTTPS: cfg.RedirectHTTPS}
+	l := &listener{srv: srv, ln: cfg.Listener}
+	l.reconfigure(cfg)
 	if cfg.TLS != nil {
 		tlsCfg := cfg.TLS
 		if len(tlsCfg.NextProtos) == 0 {
@@ -52,9 +54,8 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 		l.onlyHTTP2 = !slices.Contains(tlsCfg.NextProtos, "http/1.1")
 		l.choosesCert = tlsCfg.GetCertificate != nil || tlsCfg.GetConfigForClient != nil
 		l.showAddrs = l.choosesCert
-		l.where = cfg.Handshakes
 		var err error
-		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.cfg.MaxHandshakeBytes})
+		l.tls, err = tlsbridge.NewServer(tlsCfg, tlsbridge.Options{MaxHandshakeBytes: srv.config().MaxHandshakeBytes})
 		if err != nil {
 			return nil, fmt.Errorf("loop: %s.TLS: %w", field, err)
 		}
@@ -77,6 +78,12 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 			l.ln.Close())
 	}
 	return l, nil
+}
+
+// reconfigure takes what may change of a listener.
+func (l *listener) reconfigure(cfg Listener) {
+	l.redirectHTTPS.Store(int32(cfg.RedirectHTTPS))
+	l.where.Store(uint32(cfg.Handshakes))
 }
 
 // accept hands connections to loops until the listener is closed. Several

@@ -132,7 +132,7 @@ func (x *Exchange) ReadAll(limit int) ([]byte, error) {
 		return nil, ErrOnLoop
 	}
 	if limit <= 0 {
-		limit = x.off.of.loop.srv.cfg.MaxBufferedBody
+		limit = x.off.of.loop.srv.config().MaxBufferedBody
 	}
 	if x.request.ContentLength > int64(limit) {
 		return nil, ErrBodyTooLarge

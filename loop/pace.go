@@ -34,7 +34,7 @@ const (
 
 // setAhead changes how far ahead c writes, within bounds.
 func (c *conn) setAhead(n int64) {
-	n = min(max(n, leastAhead), int64(c.loop.srv.cfg.SendLowWater))
+	n = min(max(n, leastAhead), int64(c.loop.srv.config().SendLowWater))
 	if n > 0 && int32(n) != c.pace.ahead {
 		c.pace.ahead = int32(n)
 		c.wire.setSendLowWater(int(n))

@@ -57,7 +57,7 @@ func (b *pushBuffer) drop(l *eventLoop) {
 // [Config.MaxStreamBuffer], and an eighth of what is left of [Config.MaxHeldOutput],
 // but always enough to make some way.
 func (l *eventLoop) pushLimit() int {
-	cfg := &l.srv.cfg
+	cfg := l.srv.config()
 	left := int64(cfg.MaxHeldOutput) - l.srv.pushed.Load()
 	return min(cfg.MaxStreamBuffer, int(max(left/8, leastBatch)))
 }

@@ -12,7 +12,7 @@ func redirectHTTPS(x *Exchange) {
 		x.AfterBody(noPlaceOverTLS)
 		return
 	}
-	if port := x.conn.ln.redirectHTTPS; port != 443 {
+	if port := int(x.conn.ln.redirectHTTPS.Load()); port != 443 {
 		host = net.JoinHostPort(host, strconv.Itoa(port))
 	} else if isIPv6(host) {
 		host = "[" + host + "]"

@@ -27,7 +27,7 @@ func TestIdleConnRests(t *testing.T) {
 			if l.now < c.active+every {
 				t.Errorf("it rests %v after it was active, want %v at least", l.now-c.active, every)
 			}
-			if next := c.timer.deadline; next < c.active+c.loop.srv.cfg.IdleTimeout-time.Second {
+			if next := c.timer.deadline; next < c.active+c.loop.srv.config().IdleTimeout-time.Second {
 				t.Errorf("it is examined again %v after that, want when it is idle for too long", next-c.active)
 			}
 		})

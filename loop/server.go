@@ -19,7 +19,7 @@ import (
 // A Server is an HTTP/2 server on event loops. Make one with [New], register
 // routes, then call [Server.Run], once.
 type Server struct {
-	cfg     Config
+	live    atomic.Pointer[Config] // what holds now; see config
 	log     zerolog.Logger
 	started time.Time
 	routes  route.Table[Handler]
@@ -43,6 +43,7 @@ type Server struct {
 	picking   sync.Mutex
 
 	certificates sync.Mutex // held while they are replaced
+	settings     sync.Mutex // held by Reconfigure
 
 	held   atomic.Int64 // octets that gnet holds for the connections of all loops
 	pushed atomic.Int64 // octets written to streams and not sent
@@ -81,7 +82,6 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	srv := &Server{
-		cfg:     cfg,
 		started: time.Now(),
 		quit:    newSignal(),
 		cut:     newSignal(),
@@ -90,6 +90,7 @@ func New(cfg Config) (*Server, error) {
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
 	}
+	srv.live.Store(&cfg)
 	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
 	srv.root.srv = srv
 	srv.gate = newHandshakeGate(srv)
@@ -108,6 +109,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	return srv, nil
 }
+
+// config returns the settings that hold now, which are only for reading.
+func (srv *Server) config() *Config { return srv.live.Load() }
 
 // mustNotRun panics if it is too late for what.
 func (srv *Server) mustNotRun(what string) {
@@ -141,7 +145,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer srv.stopWorkers()
-	for i := range srv.cfg.Loops {
+	for i := range srv.config().Loops {
 		el, err := newEventLoop(srv, i)
 		if err != nil {
 			return errors.Join(err, srv.stopLoops())
@@ -152,7 +156,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	var acceptors sync.WaitGroup
 	for _, l := range srv.listeners {
 		srv.log.Info().Stringer("address", l.ln.Addr()).Bool("tls", l.tls != nil).Msg("listening")
-		for range srv.cfg.Loops {
+		for range srv.config().Loops {
 			acceptors.Go(l.accept)
 		}
 	}
@@ -166,7 +170,7 @@ wait:
 		case <-clock.C:
 			srv.tick()
 		case <-ctx.Done():
-			deadline = time.After(srv.cfg.DrainTimeout)
+			deadline = time.After(srv.config().DrainTimeout)
 			break wait
 		case <-srv.quit.c:
 			break wait

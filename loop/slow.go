@@ -46,7 +46,7 @@ func (l *eventLoop) checkSlow() {
 	}
 	now := time.Since(l.srv.started)
 	took := now - t.began
-	if took >= l.srv.cfg.SlowCallback && l.srv.cfg.SlowCallback > 0 {
+	if took >= l.srv.config().SlowCallback && l.srv.config().SlowCallback > 0 {
 		l.slow(now, took)
 	}
 	t.calls = 0

@@ -139,7 +139,7 @@ func (srv *Server) Stats() Stats {
 		HandshakesWaiting: int(srv.gate.waiting.Load()),
 		HTTPHandlers:      int(srv.handlers.Load()),
 		Panics:            uint64(srv.panics.Load()),
-		UnreadBodies:      max(0, srv.cfg.HTTP2.MaxUnreadTotal-srv.bodies.Left()),
+		UnreadBodies:      max(0, srv.config().HTTP2.MaxUnreadTotal-srv.bodies.Left()),
 		Limits:            make(map[string]uint64, int(numLimits)+int(h2.NumLimits)),
 	}
 	var crossed [numLimits]uint64

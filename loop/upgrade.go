@@ -35,7 +35,9 @@ func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler) {
 	}
 	srv.Handle("GET "+pattern, f)
 	srv.Handle("CONNECT "+pattern, f)
-	srv.cfg.HTTP2.EnableConnectProtocol = true
+	cfg := *srv.config()
+	cfg.HTTP2.EnableConnectProtocol = true
+	srv.live.Store(&cfg)
 }
 
 // Upgrade returns the protocol that the client asks to switch to, or "".

@@ -26,6 +26,7 @@ type Handler interface {
 // else, and no method blocks. Call Init before anything else.
 type Conn struct {
 	shared  *Shared
+	cfg     *Config // of shared when it began
 	handler Handler
 	scheme  string
 
@@ -51,7 +52,7 @@ type Conn struct {
 // Init makes c the connection of a peer that has just connected; https says that
 // it came over TLS.
 func (c *Conn) Init(shared *Shared, handler Handler, https bool) {
-	*c = Conn{shared: shared, handler: handler, scheme: "http"}
+	*c = Conn{shared: shared, cfg: shared.cfg, handler: handler, scheme: "http"}
 	if https {
 		c.scheme = "https"
 	}

@@ -153,7 +153,7 @@ func (c *Conn) hold(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if len(c.held)-c.at+len(b) > c.shared.cfg.MaxHeld {
+	if len(c.held)-c.at+len(b) > c.cfg.MaxHeld {
 		return c.fail(errHeld)
 	}
 	if c.held == nil {

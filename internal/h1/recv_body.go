@@ -46,7 +46,7 @@ func (c *Conn) skip(n int) *Error {
 
 // countSkipped counts n octets of a body that is thrown away, or of its chunks.
 func (c *Conn) countSkipped(n int) *Error {
-	if c.recv.skipped += n; c.recv.skipped > c.shared.cfg.MaxSkipped {
+	if c.recv.skipped += n; c.recv.skipped > c.cfg.MaxSkipped {
 		return errSkipped
 	}
 	return nil
@@ -81,7 +81,7 @@ func (c *Conn) window(s *Stream) int {
 	if s.unread > 0 && c.shared.bodyRoom() <= 0 {
 		return 0
 	}
-	return max(c.shared.cfg.BodyWindow-s.unread, 0)
+	return max(c.cfg.BodyWindow-s.unread, 0)
 }
 
 // Consume says that the application is done with n octets of the body of s.
@@ -115,7 +115,7 @@ func (c *Conn) endLame() {
 	switch {
 	case closing:
 		c.finish(nil)
-	case left > int64(c.shared.cfg.MaxSkipped):
+	case left > int64(c.cfg.MaxSkipped):
 		_ = c.fail(errSkipped)
 	}
 }

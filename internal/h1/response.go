@@ -180,7 +180,7 @@ func (c *Conn) isUnwanted(s *Stream) bool {
 	if s.received > 0 {
 		return false
 	}
-	return s.head.has(expects) && !s.continued || s.Request.ContentLength > int64(c.shared.cfg.MaxSkipped)
+	return s.head.has(expects) && !s.continued || s.Request.ContentLength > int64(c.cfg.MaxSkipped)
 }
 
 // openTunnel makes the connection that of s alone, both ways.

@@ -82,9 +82,9 @@ func (c *Conn) scan(buf []byte, from int) (end int, err *Error) {
 			at = len(buf)
 		}
 		switch {
-		case !h.inFields && at-h.line > c.shared.cfg.MaxRequestLine+len("\r"):
+		case !h.inFields && at-h.line > c.cfg.MaxRequestLine+len("\r"):
 			return 0, errRequestLine
-		case h.inFields && at-h.fields > c.shared.cfg.MaxHeaderBytes:
+		case h.inFields && at-h.fields > c.cfg.MaxHeaderBytes:
 			return 0, errHeaderList
 		case i < 0:
 			return 0, nil
@@ -100,7 +100,7 @@ func (c *Conn) scan(buf []byte, from int) (end int, err *Error) {
 		case len(line) == 0:
 			return from, nil
 		case h.inFields:
-			if h.count++; h.count > c.shared.cfg.MaxHeaderFields {
+			if h.count++; h.count > c.cfg.MaxHeaderFields {
 				return 0, errFieldCount
 			}
 		default:

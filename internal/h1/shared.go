@@ -23,8 +23,8 @@ type Shared struct {
 	// Crossed counts how often each limit was crossed.
 	Crossed [NumLimits]uint64
 
-	cfg      Config
-	unread   int // octets that are held, where Bodies does not count them
+	cfg      *Config // of connections to come; it is not written to
+	unread   int     // octets that are held, where Bodies does not count them
 	streams  []*Stream
 	outboxes []*outbox
 	carries  [][]byte
@@ -50,7 +50,16 @@ const (
 
 // NewShared returns what the connections of a new event loop share.
 func NewShared(cfg Config) *Shared {
-	return &Shared{cfg: cfg.WithDefaults(), heads: headMemos{seed: maphash.MakeSeed()}}
+	cfg = cfg.WithDefaults()
+	return &Shared{cfg: &cfg, heads: headMemos{seed: maphash.MakeSeed()}}
+}
+
+// Reconfigure has cfg hold for the connections that begin from now on. Others keep what
+// they began with.
+func (sh *Shared) Reconfigure(cfg Config) {
+	cfg = cfg.WithDefaults()
+	sh.cfg = &cfg
+	sh.heads = headMemos{seed: sh.heads.seed} // of heads that may be too long now
 }
 
 func (sh *Shared) chargeBody(n int) {

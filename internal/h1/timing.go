@@ -33,7 +33,7 @@ const (
 // TickEvery returns how often [Conn.Tick] is to be called: a fraction of the
 // shortest timeout, so that none is missed by much.
 func (sh *Shared) TickEvery() time.Duration {
-	cfg := &sh.cfg
+	cfg := sh.cfg
 	every := mostTick
 	for _, d := range []time.Duration{cfg.HeaderTimeout / 4, cfg.BodyInWindow / 4} {
 		if d > 0 {
@@ -65,7 +65,7 @@ func (c *Conn) Tick() error {
 	if c.life >= lifeFinished {
 		return nil
 	}
-	cfg, t, now := &c.shared.cfg, &c.time, c.shared.Now
+	cfg, t, now := c.cfg, &c.time, c.shared.Now
 	passed := c.passed()
 	switch s := c.stream; {
 	case t.inHead:
@@ -106,7 +106,7 @@ func (c *Conn) mayCome(s *Stream) bool {
 // isLate reports whether a body of which received octets have come so far comes
 // too slowly.
 func (c *Conn) isLate(t *bodyTiming, received int64, passed time.Duration) bool {
-	cfg := &c.shared.cfg
+	cfg := c.cfg
 	if cfg.BodyInWindow <= 0 {
 		return false
 	}
