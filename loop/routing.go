@@ -14,6 +14,7 @@ const (
 	KindLoop     Kind = "loop"     // [Server.Handle]
 	KindBlocking Kind = "blocking" // [Server.HandleBlocking]
 	KindHTTP     Kind = "http"     // [Server.HandleHTTP]
+	KindUpgrade  Kind = "upgrade"  // [Server.HandleUpgrade]: for GET, and for CONNECT
 )
 
 // A Route is a pattern that is registered.

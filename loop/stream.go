@@ -81,12 +81,33 @@ func (s *Stream) Room() int {
 	return max(s.loop.pushLimit()-s.buf.len(), 0)
 }
 
-// OnWritable has f called, on the loop, whenever there is room again after TryWrite
-// has not taken all it was given.
+// OnWritable has f called, on the loop, when there is room again after TryWrite has not
+// taken all it was given: once for each time that this was so, when half of the room
+// is free. It is not called as long as TryWrite takes everything, nor once the exchange
+// is over, which [Exchange.OnAbort] tells. It replaces an f that was set before.
 func (s *Stream) OnWritable(f func(s *Stream)) { s.writable = f }
 
+// Exchange returns the exchange that s answers, or nil once that is over.
+func (s *Stream) Exchange() *Exchange {
+	if s.of.isOver() {
+		return nil
+	}
+	return s.of.x
+}
+
+// Abort gives the response up: what was written and not sent is dropped, and the client
+// sees RST_STREAM(INTERNAL_ERROR), or over HTTP/1.1 the end of the connection in the
+// midst of a body. [Exchange.Reset] is for another code.
+func (s *Stream) Abort() error {
+	if s.ending && s.empty || s.of.isOver() {
+		return ErrClosed
+	}
+	s.ending = true
+	return s.of.x.Reset(frames.ErrCodeInternal)
+}
+
 // Close ends the body, behind what was written, with the trailers that
-// [Exchange.AddTrailer] was given. Every Stream must be closed. If a length was
+// [Exchange.AddTrailer] was given. Every Stream must be closed, or aborted. If a length was
 // announced that was not written, the client sees a reset.
 func (s *Stream) Close() error {
 	switch {

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -215,4 +216,65 @@ func TestStreamRoomIsTheProcess(t *testing.T) {
 		})
 	})
 	ts.open(cleartext).fetch("/").want(t, "200", fmt.Sprint(1<<20/8))
+}
+
+// TestAbort gives responses up in the midst of their bodies, on the loop and off it,
+// also while the client takes nothing.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	errs := make(chan error, 10)
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Handle("/stream", func(x *loop.Exchange) {
+			s, _ := x.Stream(200, -1)
+			_, _ = s.TryWrite(make([]byte, 64<<10))
+			if s.Exchange() != x {
+				t.Error("it does not know its exchange")
+			}
+			_ = x.OnAbort(func(error) {
+				if s.Exchange() != nil {
+					t.Error("it knows an exchange that is over")
+				}
+				errs <- s.Abort()
+			})
+			async := x.Async()
+			_ = async.Do(func(*loop.Exchange) { errs <- s.Abort() })
+		})
+		srv.Handle("/writer", func(x *loop.Exchange) {
+			w, _ := x.Writer(200, -1)
+			go func() {
+				_, err := w.Write(make([]byte, 8<<20))
+				errs <- err
+				errs <- w.Abort()
+			}()
+			go func() { errs <- w.Abort() }()
+		})
+	})
+	for _, window := range []uint32{100, 1 << 20} {
+		p := ts.open(cleartext, initialWindow(window))
+		a := p.answer(p.get("/stream"))
+		if !a.reset || a.code != frames.ErrCodeInternal {
+			t.Errorf("stream: %v, %v", a.reset, a.code)
+		}
+		for _, want := range []error{nil, loop.ErrClosed} {
+			if err := wait(t, "the stream", errs); !errors.Is(err, want) {
+				t.Errorf("stream: %v, want %v", err, want)
+			}
+		}
+		if a := p.answer(p.get("/writer")); !a.reset || a.code != frames.ErrCodeInternal {
+			t.Errorf("writer: %v, %v", a.reset, a.code)
+		}
+		for range 3 {
+			wait(t, "the writer", errs)
+		}
+	}
+	for _, path := range []string{"/stream", "/writer"} {
+		resp, err := ts.clientHTTP1().Get(ts.url(cleartext, path))
+		if err != nil {
+			continue // before the header section
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err == nil {
+			t.Errorf("%s: the body has an end", path)
+		}
+		_ = resp.Body.Close()
+	}
 }

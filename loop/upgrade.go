@@ -16,12 +16,22 @@ var ErrNoUpgrade = errors.New("loop: the request does not ask to switch protocol
 // HandleUpgrade registers h for requests that ask to switch to protocol, such as
 // "websocket": a GET with an Upgrade field over HTTP/1.1 (RFC 9110, Section 7.8),
 // an extended CONNECT over HTTP/2 (RFC 8441), which clients are told of if there is
-// such a route. pattern has no method. Other requests for it are answered with 400.
-// Like [Server.Handle], it panics if there is anything wrong with the pattern.
+// such a route. pattern has no method: it is registered for both, with middleware as by
+// [Server.Handle]. Other requests for it are answered with 400. Like that, it panics if there is anything wrong with the pattern.
 //
 // h is to call [Exchange.Switch], or to answer as for any request.
-func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler) {
+func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler, mw ...Middleware) {
+	srv.root.HandleUpgrade(pattern, protocol, h, mw...)
+}
+
+// HandleUpgrade is [Server.HandleUpgrade] with the prefix of the group before the path
+// of pattern.
+func (g *Group) HandleUpgrade(pattern, protocol string, h Handler, mw ...Middleware) {
+	srv := g.srv
 	srv.mustNotRun(fmt.Sprintf("pattern %q is registered", pattern))
+	if h == nil {
+		panic(fmt.Sprintf("loop: pattern %q has no handler", pattern))
+	}
 	if strings.ContainsAny(pattern, " \t") {
 		panic(fmt.Sprintf("loop: pattern %q of an upgrade has a method: it depends on the version of HTTP", pattern))
 	}
@@ -33,8 +43,8 @@ func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler) {
 		}
 		x.AfterBody(refuse)
 	}
-	srv.Handle("GET "+pattern, f)
-	srv.Handle("CONNECT "+pattern, f)
+	g.add(KindUpgrade, "GET "+pattern, f, mw)
+	g.add(KindUpgrade, "CONNECT "+pattern, f, mw)
 	cfg := *srv.config()
 	cfg.HTTP2.EnableConnectProtocol = true
 	srv.live.Store(&cfg)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,8 +29,13 @@ func echoRoutes(srv *loop.Server) {
 			}
 		})
 	})
-	srv.HandleUpgrade("/goroutine/{name}", "shout", func(x *loop.Exchange) {
-		_ = x.SetHeader("x-name", x.PathValue("name"))
+	named := func(next loop.Handler) loop.Handler {
+		return func(x *loop.Exchange) {
+			_ = x.SetHeader("x-name", x.PathValue("name"))
+			next(x)
+		}
+	}
+	srv.Group("/goroutine").HandleUpgrade("/{name}", "shout", func(x *loop.Exchange) {
 		w, err := x.SwitchWriter()
 		if err != nil {
 			panic(err)
@@ -51,7 +57,7 @@ func echoRoutes(srv *loop.Server) {
 				}
 			}
 		}()
-	})
+	}, named)
 	srv.HandleUpgrade("/refuses", "shout", func(x *loop.Exchange) { _ = x.SendString(403, "not you") })
 	srv.Handle("GET /plain", func(x *loop.Exchange) {
 		if _, err := x.Switch(); err != loop.ErrNoUpgrade { //nolint:errorlint // wrapped, it would be another
@@ -165,5 +171,17 @@ func TestHandleUpgradePanics(t *testing.T) {
 			}
 		}()
 		srv.HandleUpgrade("GET /chat", "websocket", func(*loop.Exchange) {})
+	})
+}
+
+// TestUpgradeRoutes lists upgrades as such.
+func TestUpgradeRoutes(t *testing.T) {
+	newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Group("/api").HandleUpgrade("example.com/chat", "websocket", func(*loop.Exchange) {})
+		want := []loop.Route{{Pattern: "GET example.com/api/chat", Kind: loop.KindUpgrade}, {Pattern: "CONNECT example.com/api/chat", Kind: loop.KindUpgrade}}
+		if got := srv.Routes(); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		wantPanic(t, "has no handler", func() { srv.HandleUpgrade("/nil", "websocket", nil) })
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/internal/message"
 )
 
@@ -176,8 +177,24 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// abort ends the response, if it has not ended, in a way that the client cannot take
-// for its end.
+// Abort gives the response up, also while a Write waits: see [Stream.Abort]. It does not
+// wait, and may be called in place of Close, or behind it.
+func (w *Writer) Abort() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return ErrClosed
+	}
+	w.ending, w.aborted = true, true
+	return w.of.loop.post(func() {
+		if !w.of.isOver() {
+			_ = w.of.x.Reset(frames.ErrCodeInternal)
+		}
+	})
+}
+
+// abort ends the response behind what was written, if it has not ended, in a way that
+// the client cannot take for its end.
 func (w *Writer) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
