@@ -78,6 +78,9 @@ FLAGS
   --log-level LEVEL        debug, info, warn or error (default info)
   --log-format FORMAT      text, json, or auto: text on a terminal and JSON
                            elsewhere (default auto)
+  --access-log FILE        a line for each request; "-" for standard output
+  --access-log-format FORMAT
+                           json, or Apache's common or combined (default json)
   --version                print version, commit and platform, and exit
   --help                   print this text, and exit
 
@@ -88,6 +91,8 @@ SIGNALS
   SIGHUP           read the configuration and the certificates anew; connections
                    and requests go on, and if there is anything wrong with the
                    new ones, the old ones stay
+  SIGUSR1          open the file of --access-log anew, once it has been moved
+                   away; no line is lost
 
 ENVIRONMENT
   H2LOOP_...       as the flag of that name: H2LOOP_LISTEN, H2LOOP_CERT, and
@@ -131,6 +136,7 @@ type options struct {
 	drain     config.Duration
 	level     config.Level
 	format    config.Format
+	access    config.AccessLog
 	bench     bool
 	version   bool
 
@@ -147,22 +153,24 @@ func newFlags() (flags *flag.FlagSet, opts *options) {
 	flags.SetOutput(io.Discard) // we tell, in one line
 	flags.Usage = func() {}
 	for name, value := range map[string]flag.Value{
-		"config":           (*textFlag)(&opts.config),
-		"listen":           &addrList{list: &opts.listen},
-		"listen-cleartext": &addrList{list: &opts.cleartext},
-		"redirect-https":   switchFlag{valueFlag{&opts.redirect}},
-		"cert":             (*textFlag)(&opts.cert),
-		"key":              (*textFlag)(&opts.key),
-		"list":             (*boolFlag)(&opts.list),
-		"compress":         (*boolFlag)(&opts.compress),
-		"not-found":        (*textFlag)(&opts.notFound),
-		"cache-control":    (*cacheRules)(&opts.cache),
-		"loops":            valueFlag{&opts.loops},
-		"drain-timeout":    valueFlag{&opts.drain},
-		"log-level":        valueFlag{&opts.level},
-		"log-format":       valueFlag{&opts.format},
-		"bench":            (*boolFlag)(&opts.bench),
-		"version":          (*boolFlag)(&opts.version),
+		"config":            (*textFlag)(&opts.config),
+		"listen":            &addrList{list: &opts.listen},
+		"listen-cleartext":  &addrList{list: &opts.cleartext},
+		"redirect-https":    switchFlag{valueFlag{&opts.redirect}},
+		"cert":              (*textFlag)(&opts.cert),
+		"key":               (*textFlag)(&opts.key),
+		"list":              (*boolFlag)(&opts.list),
+		"compress":          (*boolFlag)(&opts.compress),
+		"not-found":         (*textFlag)(&opts.notFound),
+		"cache-control":     (*cacheRules)(&opts.cache),
+		"loops":             valueFlag{&opts.loops},
+		"drain-timeout":     valueFlag{&opts.drain},
+		"log-level":         valueFlag{&opts.level},
+		"log-format":        valueFlag{&opts.format},
+		"access-log":        (*textFlag)(&opts.access.File),
+		"access-log-format": valueFlag{&opts.access.Format},
+		"bench":             (*boolFlag)(&opts.bench),
+		"version":           (*boolFlag)(&opts.version),
 	} {
 		flags.Var(&noted{Value: value, name: name, opts: opts}, name, "")
 	}

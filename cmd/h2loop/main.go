@@ -78,6 +78,13 @@ func serve(s *server) error {
 	}
 	defer s.hosts.Close()
 	cfg := s.loopConfig(s.cfg)
+	access, err := openAccessLog(s.cfg.AccessLog, &cfg, &s.log)
+	if err != nil {
+		return err
+	}
+	if access != nil {
+		defer access.Close() // when the loops have ended
+	}
 	if s.loop, err = loop.New(cfg); err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func serve(s *server) error {
 	}
 	log.Info().Str("version", readVersion()).Str("config", s.opts.config).Str("directory", s.opts.dir).
 		Strs("urls", urls(cfg.Listeners, s.loop.Addrs())).Msg("serving")
-	ctx, stop := signals.serve(log, s.reload)
+	ctx, stop := signals.serve(log, s.reload, access)
 	defer stop()
 	go giveBackMemory(ctx)
 	if err := s.loop.Run(ctx); err != nil {

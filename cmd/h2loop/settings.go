@@ -32,10 +32,12 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 	opts.setListeners(cfg)
 	opts.setSite(cfg)
 	for name, set := range map[string]func(){
-		"loops":         func() { cfg.Loops = opts.loops },
-		"drain-timeout": func() { cfg.DrainTimeout = opts.drain },
-		"log-level":     func() { cfg.Log.Level = opts.level },
-		"log-format":    func() { cfg.Log.Format = opts.format },
+		"loops":             func() { cfg.Loops = opts.loops },
+		"drain-timeout":     func() { cfg.DrainTimeout = opts.drain },
+		"log-level":         func() { cfg.Log.Level = opts.level },
+		"log-format":        func() { cfg.Log.Format = opts.format },
+		"access-log":        func() { cfg.AccessLog.File = opts.access.File },
+		"access-log-format": func() { cfg.AccessLog.Format = opts.access.Format },
 	} {
 		if opts.isSet(name) {
 			set()

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/rs/zerolog"
+
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/accesslog"
 )
 
 // signals are those that the process is sent. They are caught before it begins to
@@ -19,15 +21,16 @@ type signals struct {
 
 func catchSignals() *signals {
 	s := &signals{c: make(chan os.Signal, 4), done: make(chan struct{})}
-	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	return s
 }
 
 func (s *signals) stop() { signal.Stop(s.c) }
 
 // serve returns a context that ends at the first SIGTERM or SIGINT; the second ends
-// the process. Each SIGHUP calls reload.
-func (s *signals) serve(log zerolog.Logger, reload func() error) (context.Context, func()) {
+// the process. Each SIGHUP calls reload, and each SIGUSR1 reopens the access log, if
+// there is one.
+func (s *signals) serve(log zerolog.Logger, reload func() error, access *accesslog.Log) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		for {
@@ -44,6 +47,8 @@ func (s *signals) serve(log zerolog.Logger, reload func() error) (context.Contex
 				} else {
 					log.Info().Msg("reloaded")
 				}
+			case sig == syscall.SIGUSR1:
+				go reopen(access, log) // a file may take its time, as a pipe does
 			case ctx.Err() == nil:
 				log.Info().Stringer("signal", sig).Msg("draining: open requests may end; a second signal ends the process")
 				cancel()

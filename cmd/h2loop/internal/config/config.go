@@ -10,6 +10,7 @@ type Config struct {
 	Loops        Loops      `toml:"loops"`
 	DrainTimeout Duration   `toml:"drain_timeout"`
 	Log          Log        `toml:"log"`
+	AccessLog    AccessLog  `toml:"access_log"`
 	Listeners    []Listener `toml:"listeners"`
 	TLS          TLS        `toml:"tls"`
 	Limits       Limits     `toml:"limits"`
@@ -22,6 +23,12 @@ type Config struct {
 type Log struct {
 	Level  Level  `toml:"level"`
 	Format Format `toml:"format"`
+}
+
+// An AccessLog is where a line for each request goes, and how it looks.
+type AccessLog struct {
+	File   string       `toml:"file"` // "" for nowhere, "-" for standard output
+	Format AccessFormat `toml:"format"`
 }
 
 // A Listener is an address that is served.
