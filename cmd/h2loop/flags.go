@@ -78,6 +78,9 @@ FLAGS
   --log-level LEVEL        debug, info, warn or error (default info)
   --log-format FORMAT      text, json, or auto: text on a terminal and JSON
                            elsewhere (default auto)
+  --admin ADDR             serve metrics, health, profiles and a list of the
+                           connections, in cleartext HTTP, to operators; without
+                           a host to this one alone (default nowhere)
   --access-log FILE        a line for each request; "-" for standard output
   --access-log-format FORMAT
                            json, or Apache's common or combined (default json)
@@ -137,6 +140,7 @@ type options struct {
 	level     config.Level
 	format    config.Format
 	access    config.AccessLog
+	admin     string // "" for nowhere
 	bench     bool
 	version   bool
 
@@ -169,6 +173,7 @@ func newFlags() (flags *flag.FlagSet, opts *options) {
 		"log-format":        valueFlag{&opts.format},
 		"access-log":        (*textFlag)(&opts.access.File),
 		"access-log-format": valueFlag{&opts.access.Format},
+		"admin":             (*textFlag)(&opts.admin),
 		"bench":             (*boolFlag)(&opts.bench),
 		"version":           (*boolFlag)(&opts.version),
 	} {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -85,9 +86,15 @@ func serve(s *server) error {
 	if access != nil {
 		defer access.Close() // when the loops have ended
 	}
+	watcher, err := openAdmin(s.cfg.Admin, &cfg, access, &s.log)
+	if err != nil {
+		return err
+	}
+	defer watcher.close() // when the drain is over
 	if s.loop, err = loop.New(cfg); err != nil {
 		return err
 	}
+	watcher.watch(s.loop)
 	routes := &routeList{srv: s.loop}
 	if s.cfg.IsDemo() {
 		s.hosts.RegisterOnly(s.loop)
@@ -111,6 +118,7 @@ func serve(s *server) error {
 		Strs("urls", urls(cfg.Listeners, s.loop.Addrs())).Msg("serving")
 	ctx, stop := signals.serve(log, s.reload, access)
 	defer stop()
+	context.AfterFunc(ctx, watcher.leave)
 	go giveBackMemory(ctx)
 	if err := s.loop.Run(ctx); err != nil {
 		return err

@@ -84,6 +84,9 @@ type process struct {
 	urls []string // as logged, in the order of the listeners
 	cert string   // fingerprint, as logged
 	log  chan logLine
+
+	admin  string // URL, as logged
+	warned bool   // that others may reach it
 }
 
 // A logLine is a line of the log, in JSON.
@@ -91,6 +94,7 @@ type logLine struct {
 	Message string   `json:"message"`
 	URLs    []string `json:"urls"`
 	SHA256  string   `json:"sha256"`
+	Admin   string   `json:"admin"`
 
 	Connections int `json:"connections"`
 }
@@ -139,6 +143,10 @@ func (p *process) waitFor(message string) logLine {
 			}
 			if l.SHA256 != "" {
 				p.cert = l.SHA256
+			}
+			if l.Admin != "" {
+				p.admin = l.Admin
+				p.warned = p.warned || strings.Contains(l.Message, "open to other hosts")
 			}
 			if strings.HasPrefix(l.Message, message) {
 				return l

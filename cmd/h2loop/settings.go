@@ -36,6 +36,7 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 		"drain-timeout":     func() { cfg.DrainTimeout = opts.drain },
 		"log-level":         func() { cfg.Log.Level = opts.level },
 		"log-format":        func() { cfg.Log.Format = opts.format },
+		"admin":             func() { cfg.Admin = opts.admin },
 		"access-log":        func() { cfg.AccessLog.File = opts.access.File },
 		"access-log-format": func() { cfg.AccessLog.Format = opts.access.Format },
 	} {

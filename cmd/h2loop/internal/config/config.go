@@ -9,6 +9,7 @@ package config
 type Config struct {
 	Loops        Loops      `toml:"loops"`
 	DrainTimeout Duration   `toml:"drain_timeout"`
+	Admin        string     `toml:"admin"` // where operators are told of the server; "" for nowhere
 	Log          Log        `toml:"log"`
 	AccessLog    AccessLog  `toml:"access_log"`
 	Listeners    []Listener `toml:"listeners"`

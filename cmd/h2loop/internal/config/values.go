@@ -290,6 +290,7 @@ func list(values []string) string {
 }
 
 func (l *Level) UnmarshalText(b []byte) error { return oneOf(l, b, "debug", "info", "warn", "error") }
+
 func (f *AccessFormat) UnmarshalText(b []byte) error {
 	return oneOf(f, b, "json", "common", "combined")
 }
