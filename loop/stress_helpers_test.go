@@ -361,7 +361,7 @@ func (l stressSpyLoop) Close(gnet.Conn) error { return l.EventLoop.Close(l.spy.C
 func stressSpyOn(c *conn) *stressSpy {
 	s := &stressSpy{Conn: c.wire.gc}
 	s.loop = stressSpyLoop{EventLoop: c.wire.gc.EventLoop(), spy: s}
-	c.wire.gc = s
+	c.wire.gc, c.wire.isSpied = s, true
 	return s
 }
 

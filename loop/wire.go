@@ -16,8 +16,9 @@ import (
 // the wire first thing, every method of an empty wire does nothing, and after
 // each method that may write the caller asks isOpen.
 type wire struct {
-	gc gnet.Conn // nil once closed
-	fd int
+	gc      gnet.Conn // nil once closed
+	fd      int
+	isSpied bool // tests that stand before gc are to see every write
 }
 
 func (w *wire) open(gc gnet.Conn) { w.gc, w.fd = gc, gc.Fd() }
@@ -40,10 +41,35 @@ func (w *wire) write(segs [][]byte) {
 	switch {
 	case w.gc == nil || len(segs) == 0:
 	case len(segs) == 1:
-		_, _ = w.gc.Write(segs[0])
+		if p := w.send(segs[0]); len(p) > 0 {
+			_, _ = w.gc.Write(p)
+		}
 	default:
 		_, _ = w.gc.Writev(segs)
 	}
+}
+
+// sendLimit bounds what send takes: a call that the runtime does not know of must be
+// short, for nothing else of Go runs on its thread, and the garbage collector waits for
+// it. 64 KiB take some 20 us.
+const sendLimit = 64 << 10
+
+// send gives the socket p, if it is small and goes before nothing that waits, and
+// returns what is left of it: what the socket does not take, whyever, is for gnet.
+//
+// write(2) by way of gnet passes through the kernel's file layer and twice through
+// Go's scheduler, which a call that does not block has no need of: that is 3 % of a
+// small request (docs/decisions/007-http1-cpu.md).
+func (w *wire) send(p []byte) []byte {
+	if len(p) == 0 || len(p) > sendLimit || w.isSpied || w.gc.OutboundBuffered() > 0 {
+		return p
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(w.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return p
+	}
+	return p[n:]
 }
 
 // buffered returns the octets that gnet holds because the socket was full.
