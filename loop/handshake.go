@@ -112,7 +112,7 @@ func (l *listener) isOffLoop() bool {
 // handshake runs the TLS handshake of c on, if there is anything to run it with
 // and it may run.
 func (c *conn) handshake() error {
-	for c.bridge.Ready() && c.mayHandshake() {
+	for !c.isStepping && c.bridge.Ready() && c.mayHandshake() {
 		if c.ln.isOffLoop() {
 			c.isStepping = true
 			c.ln.pool.step(c)

@@ -353,3 +353,49 @@ func TestClientCertificates(t *testing.T) {
 		}
 	}
 }
+
+// A dribble writes octet by octet.
+type dribble struct{ net.Conn }
+
+func (d dribble) Write(b []byte) (n int, err error) {
+	for i := range b {
+		if _, err := d.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// TestHandshakeOffLoopInPieces has the flights of clients come in pieces while a step of
+// their handshakes waits or runs off the loop: the next one waits for it.
+func TestHandshakeOffLoopInPieces(t *testing.T) {
+	t.Parallel()
+	listeners := tlsListener(func(cfg *tls.Config) { cfg.ClientAuth = tls.RequireAnyClientCert })
+	for i := range listeners {
+		listeners[i].Handshakes = loop.HandshakesOffLoop
+	}
+	ts := newServer(t, loop.Config{Loops: 2, Listeners: listeners, HandshakeWorkers: 8}, hello)
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			cfg := clientTLS("h2")
+			cfg.Certificates = serverTLS().Certificates
+			for range 25 {
+				nc, err := net.Dial("tcp", ts.addr(overTLS))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c := tls.Client(dribble{nc}, cfg)
+				if err = c.Handshake(); err == nil {
+					_, err = c.Read(make([]byte, 1)) // of SETTINGS: the server is there too
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				_ = nc.Close()
+			}
+		})
+	}
+	clients.Wait()
+}
