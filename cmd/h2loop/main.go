@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -45,7 +46,7 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 	cfg, err := opts.settings(environ)
 	if err == nil {
 		log, level := newLogger(stderr, cfg.Log)
-		err = serve(&server{opts: opts, environ: environ, cfg: cfg, log: log, level: level})
+		err = serve(&server{opts: opts, environ: environ, first: cfg, cfg: cfg, log: log, level: level})
 	}
 	if err != nil {
 		tellProblems(stderr, err)
@@ -58,11 +59,16 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 type server struct {
 	opts    *options
 	environ []string
-	cfg     *config.Config
+	first   *config.Config // with which the process has begun
 	log     zerolog.Logger
 	level   *levelSampler
 	hosts   *vhost.Hosts
 	loop    *loop.Server
+
+	reloading sync.Mutex     // guards what follows
+	cfg       *config.Config // that holds
+	files     watched        // of certificates
+	applied   chan struct{}  // tells tend of another configuration
 }
 
 // serve serves until a signal ends it.
@@ -74,6 +80,8 @@ func serve(s *server) error {
 	if err != nil {
 		return err
 	}
+	files := stampsOf(s.cfg.Files()) // before they are read
+	s.files, s.applied = watched{files, files}, make(chan struct{}, 1)
 	if s.hosts, err = vhost.New(s.cfg, dev, log); err != nil {
 		return err
 	}
@@ -91,6 +99,11 @@ func serve(s *server) error {
 		return err
 	}
 	defer watcher.close() // when the drain is over
+	for i := range cfg.Listeners {
+		if ln := &cfg.Listeners[i]; ln.Network == "unix" {
+			removeStale(ln.Address)
+		}
+	}
 	if s.loop, err = loop.New(cfg); err != nil {
 		return err
 	}
@@ -120,6 +133,7 @@ func serve(s *server) error {
 	defer stop()
 	context.AfterFunc(ctx, watcher.leave)
 	go giveBackMemory(ctx)
+	go s.tend(ctx.Done())
 	if err := s.loop.Run(ctx); err != nil {
 		return err
 	}
@@ -136,7 +150,6 @@ func (s *server) loopConfig(cfg *config.Config) loop.Config {
 		ln := loop.Listener{Address: string(l.Address), RedirectHTTPS: cfg.RedirectPort(l)}
 		if path, ok := strings.CutPrefix(ln.Address, config.UnixPrefix); ok {
 			ln.Network, ln.Address = "unix", path
-			removeStale(path)
 		}
 		if l.TLS {
 			ln.TLS, ln.Handshakes = s.hosts.TLS(), s.hosts.Handshakes()
@@ -204,3 +217,6 @@ func plain(err error) string {
 	}
 	return text
 }
+
+// oneLine is plain for the log.
+func oneLine(err error) string { return strings.ReplaceAll(plain(err), "\n", "; ") }

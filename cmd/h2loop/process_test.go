@@ -91,10 +91,13 @@ type process struct {
 
 // A logLine is a line of the log, in JSON.
 type logLine struct {
-	Message string   `json:"message"`
-	URLs    []string `json:"urls"`
-	SHA256  string   `json:"sha256"`
-	Admin   string   `json:"admin"`
+	Level     string   `json:"level"`
+	Message   string   `json:"message"`
+	URLs      []string `json:"urls"`
+	SHA256    string   `json:"sha256"`
+	Fields    []string `json:"fields"`
+	Directory string   `json:"directory"`
+	Admin     string   `json:"admin"`
 
 	Connections int `json:"connections"`
 }

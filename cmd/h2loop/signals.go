@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -43,9 +42,7 @@ func (s *signals) serve(log zerolog.Logger, reload func() error, access *accessl
 			switch {
 			case sig == syscall.SIGHUP:
 				if err := reload(); err != nil {
-					log.Error().Msg("not reloaded: " + strings.ReplaceAll(plain(err), "\n", "; "))
-				} else {
-					log.Info().Msg("reloaded")
+					log.Error().Msg("not reloaded: " + oneLine(err))
 				}
 			case sig == syscall.SIGUSR1:
 				go reopen(access, log) // a file may take its time, as a pipe does
