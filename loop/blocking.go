@@ -48,7 +48,7 @@ func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
 	x.conn.loop.cross(limitWorkers)
 	_ = x.SetHeader("retry-after", "1")
 	_ = x.ResumeBody()
-	x.AfterBody(func(x *Exchange) { _ = x.SendError(503, "Service Unavailable") })
+	x.AfterBody(func(x *Exchange) { x.refuseWith(ErrOverloaded, "Service Unavailable") })
 }
 
 func (srv *Server) startWorkers() (err error) {

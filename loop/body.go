@@ -23,6 +23,7 @@ type bodyReader struct {
 	limit int
 	begun bool // octets have come, and were handed on or thrown away
 	ended bool // so has the end
+	due   bool // the end, which is all there is, is to be handed on behind the callback
 
 	hold heldBody
 	// owes: whoever takes the pieces gives the credit for them back.
@@ -32,7 +33,8 @@ type bodyReader struct {
 func (b *bodyReader) wanted() bool { return !b.ended && (b.each != nil || b.whole != nil) }
 
 // OnBody hands the request body to f piece by piece as it arrives, and returns
-// before the first piece. It is to be called in the handler: once the body has
+// before the first piece: also where there is no body, of which f is told once the
+// callback has returned. It is to be called in the handler: once the body has
 // begun to arrive it returns ErrBodyGone. f runs on the loop.
 func (x *Exchange) OnBody(f BodyFunc) error {
 	if err := x.mayDemand(); err != nil {
@@ -43,13 +45,13 @@ func (x *Exchange) OnBody(f BodyFunc) error {
 		f = func(x *Exchange, p []byte, end bool) { isolate(func() { each(x, p, end) }) }
 	}
 	x.body.each = f
-	return x.demandBody()
+	return x.awaitBody()
 }
 
 // ReadBody gathers the request body and calls f with it once it is complete;
 // f borrows it. A body longer than limit octets (0 means
-// [Config.MaxBufferedBody]) is answered with 413, and f is not called. Like
-// OnBody, it is to be called in the handler.
+// [Config.MaxBufferedBody]) is answered with 413, or as [Server.OnError] has it, and f is
+// not called. Like OnBody, it is to be called in the handler, and calls f behind it.
 func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 	if err := x.mayDemand(); err != nil {
 		return err
@@ -64,6 +66,16 @@ func (x *Exchange) ReadBody(limit int, f func(x *Exchange, body []byte)) error {
 	x.body.whole, x.body.limit = f, limit
 	if n := x.request.ContentLength; n > int64(limit) {
 		x.refuseBody()
+		return nil
+	}
+	return x.awaitBody()
+}
+
+// awaitBody is demandBody for who is to be called back, but not before its own
+// callback has returned.
+func (x *Exchange) awaitBody() error {
+	if x.calls > 0 && x.conn.protocol.requestEnded(x) && !x.body.hold.end {
+		x.body.due = true
 		return nil
 	}
 	return x.demandBody()
@@ -126,18 +138,18 @@ func (x *Exchange) expectsContinue() bool {
 
 func (x *Exchange) refuseBody() {
 	x.conn.loop.cross(limitBody)
-	x.giveUpBody(413, "Content Too Large")
+	x.giveUpBody(ErrBodyTooLarge, "Content Too Large")
 }
 
 // giveUpBody answers a request whose body is not taken.
-func (x *Exchange) giveUpBody(status int, why string) {
+func (x *Exchange) giveUpBody(err error, text string) {
 	x.endBody()
 	if !x.answered {
 		x.dropFields() // which were for another answer
-		if status == 503 {
+		if errors.Is(err, ErrOverloaded) {
 			_ = x.SetHeader("retry-after", "10")
 		}
-		_ = x.SendError(status, why)
+		x.refuseWith(err, text)
 	}
 }
 
@@ -159,6 +171,7 @@ func (x *Exchange) onBody(p []byte, end bool) {
 // deliver hands a piece of the body to whoever asked for it, or throws it away.
 func (x *Exchange) deliver(p []byte, end bool) {
 	c, r := x.conn, x.request
+	x.body.due = false
 	x.body.begun = x.body.begun || len(p) > 0
 	x.body.ended = end
 	owes := x.body.owes
@@ -185,7 +198,7 @@ func (x *Exchange) gather(p []byte, end bool) {
 		sh := x.conn.loop.shared
 		if sh.BodyRoom() < len(p) {
 			x.conn.loop.cross(limitBodies)
-			x.giveUpBody(503, "Service Unavailable")
+			x.giveUpBody(ErrOverloaded, "Service Unavailable")
 			return
 		}
 		sh.ChargeBody(len(p))

@@ -451,3 +451,61 @@ func TestSection8_1_1_ContentLength(t *testing.T) {
 	}
 	p.fetch("/bodies").want(t, "200", "0")
 }
+
+// TestBodyFuncBehindCallback has callbacks for bodies run once the handler has returned,
+// also where there is no body, and where another callback is around the handler.
+func TestBodyFuncBehindCallback(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Use(func(next loop.Handler) loop.Handler {
+			return func(x *loop.Exchange) {
+				_ = x.AddHeader("x-order", "middleware")
+				next(x)
+				_ = x.AddHeader("x-order", "middleware returns")
+			}
+		})
+		srv.Handle("/on", func(x *loop.Exchange) {
+			if err := x.OnBody(func(x *loop.Exchange, p []byte, end bool) {
+				_ = x.AddHeader("x-order", fmt.Sprintf("%q %v", p, end))
+				if end {
+					_ = x.Send(200, nil)
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+			_ = x.AddHeader("x-order", "returns")
+		})
+		srv.Handle("/read", func(x *loop.Exchange) {
+			if err := x.ReadBody(0, func(x *loop.Exchange, p []byte) {
+				_ = x.AddHeader("x-order", fmt.Sprintf("%q true", p))
+				_ = x.Send(200, nil)
+			}); err != nil {
+				t.Error(err)
+			}
+			_ = x.AddHeader("x-order", "returns")
+		})
+		srv.Handle("/silent", func(x *loop.Exchange) { _ = x.OnBody(func(*loop.Exchange, []byte, bool) {}) })
+	})
+	ts.expectLog("callback returned without answering")
+	for _, version := range []string{overH1, overH2} {
+		c := versionClient(t, version)
+		for _, path := range []string{"/on", "/read"} {
+			for _, body := range []string{"", "body"} {
+				resp, err := c.Post(ts.url(cleartext, path), "", strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+				got := strings.Join(resp.Header["X-Order"], ", ")
+				if want := `middleware, returns, middleware returns, "` + body + `" true`; got != want && body == "" || !strings.HasPrefix(got, "middleware, returns, middleware returns") {
+					t.Errorf("%s %s %q: %s", version, path, body, got)
+				}
+			}
+		}
+		resp, err := c.Get(ts.url(cleartext, "/silent"))
+		if err != nil || resp.StatusCode != 500 {
+			t.Errorf("%v, %v", resp, err)
+		}
+		_ = resp.Body.Close()
+	}
+}

@@ -156,11 +156,11 @@ func serverOptions(x *Exchange) { _ = x.Send(200, nil) }
 
 func methodNotAllowed(x *Exchange) {
 	_ = x.SetHeader("allow", x.match.Allow)
-	_ = x.SendError(405, "Method Not Allowed")
+	x.refuseWith(ErrMethodNotAllowed, "Method Not Allowed")
 }
 
 func badPath(x *Exchange) {
-	_ = x.SendError(400, "Bad Request: the path has a malformed percent-encoding")
+	x.refuseWith(ErrBadPath, "Bad Request: the path has a malformed percent-encoding")
 }
 func notFound(x *Exchange) { _ = x.SendError(404, "404 page not found") }
 
@@ -176,6 +176,10 @@ func (x *Exchange) call(f Handler) {
 		if x.calls == 0 {
 			x.recycle()
 		}
+		return
+	}
+	if x.body.due && x.calls == 0 {
+		x.onBody(nil, true)
 		return
 	}
 	if !x.answered && !x.async && !x.body.wanted() && x.calls == 0 {

@@ -56,7 +56,7 @@ func (srv *Server) dispatchHTTP(x *Exchange, h http.Handler) {
 		x.conn.loop.cross(limitHandlers)
 		_ = x.SetHeader("retry-after", "1")
 		_ = x.ResumeBody()
-		x.AfterBody(func(x *Exchange) { _ = x.SendError(503, "Service Unavailable") })
+		x.AfterBody(func(x *Exchange) { x.refuseWith(ErrOverloaded, "Service Unavailable") })
 		return
 	}
 	x.conn.loop.crew.call(newHTTPCall(x, h))

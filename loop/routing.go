@@ -58,7 +58,8 @@ func (srv *Server) Handle(pattern string, h Handler, mw ...Middleware) {
 
 // Use has middleware run for every request, the outermost first: also for those that
 // no route takes, for routes that were registered before, and around the middleware of
-// groups and routes. It must not be called once Run has begun.
+// groups and routes. Only redirects to HTTPS, see [Listener.RedirectHTTPS], go past it.
+// It must not be called once Run has begun.
 func (srv *Server) Use(mw ...Middleware) { srv.root.Use(mw...) }
 
 // Group returns the routes whose paths begin with prefix, "/api" for example.

@@ -264,7 +264,7 @@ func TestAbort(t *testing.T) {
 			t.Errorf("writer: %v, %v", a.reset, a.code)
 		}
 		for range 3 {
-			wait(t, "the writer", errs)
+			_ = wait(t, "the writer", errs)
 		}
 	}
 	for _, path := range []string{"/stream", "/writer"} {
