@@ -28,6 +28,13 @@ type Handler interface {
 	Closed(s *Stream, err error)
 }
 
+// A Refuser is a [Handler] that learns what the connection answers by itself: Refused
+// is called behind such an answer, with the reason. If s was not given to
+// Handler.Request, it must not be used any more once Refused has returned.
+type Refuser interface {
+	Refused(s *Stream, status int, err error)
+}
+
 // Errors that [Handler.Closed] reports besides a [frames.StreamError] of ours.
 var (
 	ErrConnClosed = errors.New("h2: connection closed")

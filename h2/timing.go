@@ -257,6 +257,9 @@ func (c *Conn) timeOut(s *Stream) {
 	}
 	s.late = true
 	_ = c.WriteHeaders(s, 408, []Field{{Name: "content-length", Value: "0"}}, true)
+	if r, ok := c.handler.(Refuser); ok {
+		r.Refused(s, 408, ErrTimeout)
+	}
 }
 
 // waits reports whether octets of the response wait to be sent.

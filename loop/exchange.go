@@ -103,16 +103,21 @@ func (l *exchangeList) put(x *Exchange) {
 // newExchange returns the exchange of a request that has come.
 func (c *conn) newExchange(r *message.Request) *Exchange {
 	x := c.loop.free.get()
-	x.conn, x.request = c, r
-	x.path, x.query = r.Path, ""
-	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
-		x.path, x.query = r.Path[:i], r.Path[i+1:]
-	}
+	x.conn = c
+	x.describe(r)
 	c.countRequest()
 	if c.loop.srv.config().Hooks.RequestDone != nil {
 		x.began = time.Since(c.loop.srv.started)
 	}
 	return x
+}
+
+// describe makes x the exchange of r.
+func (x *Exchange) describe(r *message.Request) {
+	x.request, x.path, x.query = r, r.Path, ""
+	if i := strings.IndexByte(r.Path, '?'); i >= 0 {
+		x.path, x.query = r.Path[:i], r.Path[i+1:]
+	}
 }
 
 // dispatch finds the route of a new request and calls it.
@@ -212,7 +217,7 @@ func (x *Exchange) onPanic(v any) {
 func (x *Exchange) onClosed(err error) {
 	x.conn.loop.figures.ended++
 	if f := x.conn.loop.srv.config().Hooks.RequestDone; f != nil {
-		x.tellDone(f, err)
+		x.tellDone(f, x.requestInfo(err))
 	}
 	x.request = nil
 	x.abandoned = x.isWorkedFor(err)

@@ -3,6 +3,8 @@ package loop
 import (
 	"net/netip"
 	"time"
+
+	"github.com/h2loop/h2loop/internal/message"
 )
 
 // Hooks observe a server: for metrics, and logs of requests. They run on the loops, must
@@ -18,7 +20,9 @@ type Hooks struct {
 
 	// RequestDone is called once for each request, when it is over: answered,
 	// aborted, or given up. x still tells of the request, and can no longer be
-	// answered.
+	// answered. It is also called for what the connection has refused with an answer,
+	// 400 or 431 for example, because it was no request, or too large: x then has no
+	// pattern, and may have no method and no path; Err says what was wrong.
 	RequestDone func(x *Exchange, done RequestInfo)
 }
 
@@ -43,14 +47,34 @@ type RequestInfo struct {
 	Err error
 }
 
-// tellDone tells f that x is over.
-func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), err error) {
-	c := x.conn
-	received, sent := c.protocol.moved(x)
-	done := RequestInfo{
+// requestInfo returns what has become of x.
+func (x *Exchange) requestInfo(err error) RequestInfo {
+	received, sent := x.conn.protocol.moved(x)
+	return RequestInfo{
 		Status: x.status, Received: received, Sent: sent, Err: err,
-		Duration: time.Since(c.loop.srv.started) - x.began,
+		Duration: time.Since(x.conn.loop.srv.started) - x.began,
 	}
+}
+
+// tellRefused tells the hook of what c has answered by itself. q is what there is of the
+// request.
+func (c *conn) tellRefused(q *message.Request, status int, err error) {
+	f := c.loop.srv.config().Hooks.RequestDone
+	if f == nil {
+		return
+	}
+	x := c.loop.free.get()
+	x.conn = c
+	x.describe(q)
+	x.tellDone(f, RequestInfo{Status: status, Err: err})
+	x.request = nil
+	x.generation.Add(1)
+	x.recycle()
+}
+
+// tellDone tells f that x is over.
+func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), done RequestInfo) {
+	c := x.conn
 	answered := x.answered
 	x.answered = true // it is too late
 	defer func() { x.answered = answered }()

@@ -3,9 +3,12 @@ package loop_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
@@ -145,5 +148,77 @@ func TestDebugExchanges(t *testing.T) {
 	}
 	if n := len(ts.log.find("is used after it is over")); n != len(uses) {
 		t.Errorf("%d mistakes were found, want %d", n, len(uses))
+	}
+}
+
+// TestHooksRefused has the hook told of what was refused before it was a request.
+func TestHooksRefused(t *testing.T) {
+	t.Parallel()
+	type refusal struct {
+		loop.RequestInfo
+		method, path, pattern string
+		remote                bool
+	}
+	done := make(chan refusal, 10)
+	cfg := loop.Config{
+		Loops: 1,
+		Hooks: loop.Hooks{RequestDone: func(x *loop.Exchange, d loop.RequestInfo) {
+			if err := x.SendString(200, "too late"); !errors.Is(err, loop.ErrAnswered) {
+				t.Errorf("answered: %v", err)
+			}
+			done <- refusal{d, x.Method(), x.Path(), x.Pattern(), x.RemoteAddr().IsValid()}
+		}},
+	}
+	cfg.HTTP2.MaxHeaderListSize = 5000
+	cfg.HTTP1.MaxRequestLine = 1000
+	cfg.HTTP1.MaxHeaderBytes = 5000
+	cfg.HTTP2.BodyInGrace, cfg.HTTP2.BodyInWindow = 100*time.Millisecond, 100*time.Millisecond
+	ts := newServer(t, cfg, func(srv *loop.Server) {
+		hello(srv)
+		srv.Handle("POST /slow", func(x *loop.Exchange) { _ = x.ReadBody(0, func(*loop.Exchange, []byte) {}) })
+	})
+	check := func(what string, status int, method, path, pattern string) {
+		t.Helper()
+		got := wait(t, what, done)
+		if got.Status != status || got.Err == nil || got.method != method || got.path != path || got.pattern != pattern || !got.remote {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	long := strings.Repeat("x", 3000)
+	for _, tt := range []struct {
+		request, method string
+		tr              transport
+		status          int
+	}{
+		{"nonsense\r\n\r\n", "", cleartext, 0}, // no answer, and so no hook
+		{"GET / HTTP/1.1\r\n\r\n", "", cleartext, 400},
+		{"GET / HTTP/1.1\r\nHost: h\r\nX: " + long + long + "\r\n\r\n", "", cleartext, 431},
+		{"GET /" + long + " HTTP/1.1\r\n\r\n", "", cleartext, 414},
+		{"GET / HTTP/2.9\r\nHost: h\r\n\r\n", "", cleartext, 505},
+		{"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "", overTLS, 400}, // which is not what is spoken there
+	} {
+		nc := ts.dial(tt.tr)
+		_, _ = io.WriteString(nc, tt.request)
+		b, _ := io.ReadAll(nc)
+		if _, status, _ := strings.Cut(string(b), " "); tt.status > 0 && !strings.HasPrefix(status, fmt.Sprint(tt.status)) {
+			t.Errorf("%.50q: %.100q", tt.request, b)
+		}
+		_ = nc.Close()
+		if tt.status > 0 {
+			check(fmt.Sprintf("%.50q", tt.request), tt.status, tt.method, "", "")
+		}
+	}
+	p := ts.open(cleartext)
+	p.fetch("/there?q", "x-a", long, "x-b", long).want(t, "431", "")
+	check("431", 431, "", "", "")
+	p.answer(p.post("/slow")).want(t, "408", "")
+	check("408", 408, "POST", "/slow", "POST /slow")
+	nc := ts.dialHTTP1(cleartext)
+	_, _ = io.WriteString(nc, "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+	check("408 over HTTP/1.1", 408, "POST", "/slow", "POST /slow")
+	_ = nc.Close()
+	p.fetch("/").want(t, "200", "hello") // its exchange is as good as new
+	if got := wait(t, "the last", done); got.Status != 200 || got.Err != nil || got.path != "/" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -32,6 +32,7 @@ type http1 conn
 
 var (
 	_ h1.Handler = (*http1)(nil)
+	_ h1.Refuser = (*http1)(nil)
 	_ protocol   = (*http1)(nil)
 	_ engine     = (*h1.Conn)(nil)
 )
@@ -65,6 +66,15 @@ func (h *http1) Closed(s *h1.Stream, err error) {
 	s.App = nil
 	h.active = h.loop.now
 	x.onClosed(err)
+}
+
+// Refused notes what the connection has answered by itself.
+func (h *http1) Refused(s *h1.Stream, status int, err error) {
+	if s == nil {
+		(*conn)(h).tellRefused(&noRequest, status, err)
+		return
+	}
+	s.App.(*Exchange).status = status
 }
 
 func (h *http1) established() bool { return true }

@@ -12,6 +12,7 @@ type http2 conn
 
 var (
 	_ h2.Handler = (*http2)(nil)
+	_ h2.Refuser = (*http2)(nil)
 	_ protocol   = (*http2)(nil)
 	_ engine     = (*h2.Conn)(nil)
 )
@@ -44,6 +45,15 @@ func (h *http2) Closed(s *h2.Stream, err error) {
 	s.App = nil
 	h.active = h.loop.now
 	x.onClosed(err)
+}
+
+// Refused notes what the connection has answered by itself.
+func (h *http2) Refused(s *h2.Stream, status int, err error) {
+	if x, ok := s.App.(*Exchange); ok {
+		x.status = status
+		return
+	}
+	(*conn)(h).tellRefused(&s.Request, status, err)
 }
 
 func (h *http2) established() bool { return h.h2.Established() }

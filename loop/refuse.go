@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/h2loop/h2loop/internal/message"
@@ -9,13 +10,19 @@ import (
 
 // refusePlaintext answers cleartext on a TLS port.
 func (c *conn) refusePlaintext(first []byte) {
-	c.refuse(first, "This port speaks HTTPS: use https:// (TLS) to reach it.\n")
+	c.refuse(first, "This port speaks HTTPS: use https:// (TLS) to reach it.\n", errNotTLS)
 }
 
 // refuseProtocol answers what is not HTTP/2 where nothing else is spoken.
 func (c *conn) refuseProtocol(first []byte) {
-	c.refuse(first, "This port speaks HTTP/2 only.\n")
+	c.refuse(first, "This port speaks HTTP/2 only.\n", errNotHTTP2)
 }
+
+// What hooks are told of these.
+var (
+	errNotTLS   = errors.New("loop: HTTP in cleartext where TLS is spoken")
+	errNotHTTP2 = errors.New("loop: HTTP/1.1 where HTTP/2 alone is spoken")
+)
 
 // methodLimit is how long a method may be. It is also what tlsbridge keeps of
 // what is not TLS: to wait for more would be to wait in vain.
@@ -23,7 +30,7 @@ const methodLimit = 16
 
 // refuse says in HTTP/1.1, if that is what the peer seems to speak, what it
 // should do instead, and closes. If too little has come to know, it waits.
-func (c *conn) refuse(first []byte, why string) {
+func (c *conn) refuse(first []byte, why string, err error) {
 	http1, sure := isHTTP1(first)
 	if !sure && len(first) < methodLimit {
 		return
@@ -40,6 +47,7 @@ func (c *conn) refuse(first []byte, why string) {
 		} else {
 			c.write(segs, len(answer))
 		}
+		c.tellRefused(&noRequest, 400, err)
 	}
 	c.finish()
 }

@@ -20,6 +20,13 @@ type Handler interface {
 	Closed(s *Stream, err error)
 }
 
+// A Refuser is a [Handler] that learns what the connection answers by itself: Refused
+// is called behind such an answer, with the reason. s is nil if there is no request that
+// Handler.Request was given.
+type Refuser interface {
+	Refused(s *Stream, status int, err error)
+}
+
 // A Conn is the server's side of one HTTP/1.1 connection.
 //
 // A Conn belongs to one event loop: no method may be called from anywhere

@@ -94,4 +94,7 @@ func (c *Conn) refuse(e *Error) {
 	if !isHead {
 		o.scratch = append(o.scratch, text...)
 	}
+	if r, ok := c.handler.(Refuser); ok {
+		r.Refused(c.stream, e.Status, e)
+	}
 }
