@@ -136,11 +136,13 @@ func TestClientRulesReloaded(t *testing.T) {
 	if got, _ := fetch(t, c2, "https://open.test/"); got != "200 hello" {
 		t.Errorf("with a certificate: %q", got)
 	}
-	in.configure(text + "tls = {client_auth = 'require_and_verify', client_ca = 'other.pem'}\n")
-	p.signal(syscall.SIGHUP)
-	p.waitFor("reloaded")
-	if got, _ := fetch(t, c2, "https://open.test/"); !strings.HasPrefix(got, "421 ") {
-		t.Errorf("a connection with a certificate of a CA that is not trusted any more: %q", got)
+	for _, auth := range []string{"require_and_verify", "verify_if_given"} {
+		in.configure(text + "tls = {client_auth = '" + auth + "', client_ca = 'other.pem'}\n")
+		p.signal(syscall.SIGHUP)
+		p.waitFor("reloaded")
+		if got, _ := fetch(t, c2, "https://open.test/"); !strings.HasPrefix(got, "421 ") {
+			t.Errorf("%s: a connection with a certificate of a CA that is not trusted any more: %q", auth, got)
+		}
 	}
 }
 

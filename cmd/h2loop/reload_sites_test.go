@@ -112,6 +112,12 @@ func TestReloadRemovesSite(t *testing.T) {
 	if got, _ := fetch(t, in.client(p, true), "http://one.test/"); !strings.HasPrefix(got, "421 ") {
 		t.Errorf("the site is still there: %q", got)
 	}
+	p.signal(syscall.SIGHUP)
+	for l := p.waitFor(""); l.Message != "reloaded"; l = p.waitFor("") {
+		if l.Message == "closed" {
+			t.Error("the directory was closed under the downloads")
+		}
+	}
 	if err := os.RemoveAll(in.path("one")); err != nil {
 		t.Fatal(err)
 	}
