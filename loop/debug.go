@@ -7,7 +7,7 @@ func (x *Exchange) isDead() bool {
 	if x.buried {
 		x.accuse()
 	}
-	return x.request == nil
+	return x.request == nil || x.refused != ""
 }
 
 func (x *Exchange) accuse() {

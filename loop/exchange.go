@@ -38,6 +38,10 @@ type Exchange struct {
 	query   string
 	values  url.Values // query, parsed; nil until somebody asks
 
+	// refused is the version of HTTP if the connection has answered by itself, and
+	// there is no stream.
+	refused string
+
 	off *offLoop // of one that is used off the loop; nil on it
 
 	fields   []message.Field // of the response, as set so far
@@ -389,7 +393,7 @@ func (x *Exchange) TLS() *tls.ConnectionState {
 var noRequest message.Request
 
 func (x *Exchange) seen() *message.Request {
-	if x.isDead() {
+	if x.refused == "" && x.isDead() {
 		return &noRequest
 	}
 	return x.request

@@ -57,17 +57,17 @@ func (x *Exchange) requestInfo(err error) RequestInfo {
 }
 
 // tellRefused tells the hook of what c has answered by itself. q is what there is of the
-// request.
-func (c *conn) tellRefused(q *message.Request, status int, err error) {
+// request, which came in that version of HTTP.
+func (c *conn) tellRefused(q *message.Request, version string, status int, err error) {
 	f := c.loop.srv.config().Hooks.RequestDone
 	if f == nil {
 		return
 	}
 	x := c.loop.free.get()
-	x.conn = c
+	x.conn, x.refused = c, version
 	x.describe(q)
 	x.tellDone(f, RequestInfo{Status: status, Err: err})
-	x.request = nil
+	x.request, x.refused = nil, ""
 	x.generation.Add(1)
 	x.recycle()
 }

@@ -71,7 +71,7 @@ func (h *http1) Closed(s *h1.Stream, err error) {
 // Refused notes what the connection has answered by itself.
 func (h *http1) Refused(s *h1.Stream, status int, err error) {
 	if s == nil {
-		(*conn)(h).tellRefused(&noRequest, status, err)
+		(*conn)(h).tellRefused(&noRequest, http11, status, err)
 		return
 	}
 	s.App.(*Exchange).status = status
@@ -101,8 +101,10 @@ func (h *http1) version(x *Exchange) string {
 	if x.h1.IsHTTP10() {
 		return "HTTP/1.0"
 	}
-	return "HTTP/1.1"
+	return http11
 }
+
+const http11 = "HTTP/1.1"
 
 func (h *http1) writeSwitch(x *Exchange, fields []message.Field) error {
 	x.status = 101

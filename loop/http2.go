@@ -53,7 +53,7 @@ func (h *http2) Refused(s *h2.Stream, status int, err error) {
 		x.status = status
 		return
 	}
-	(*conn)(h).tellRefused(&s.Request, status, err)
+	(*conn)(h).tellRefused(&s.Request, http20, status, err)
 }
 
 func (h *http2) established() bool { return h.h2.Established() }
@@ -76,7 +76,9 @@ func (h *http2) writeTrailers(x *Exchange, fields []message.Field) error {
 	return h.h2.WriteTrailers(x.h2, fields)
 }
 
-func (h *http2) version(*Exchange) string { return "HTTP/2.0" }
+func (h *http2) version(*Exchange) string { return http20 }
+
+const http20 = "HTTP/2.0"
 
 // writeSwitch: "a successful response" to extended CONNECT is one of 2xx (RFC 8441,
 // Section 5).

@@ -10,6 +10,8 @@ import (
 // "HTTP/1.1" or "HTTP/1.0".
 func (x *Exchange) Proto() string {
 	switch {
+	case x.refused != "":
+		return x.refused
 	case x.isDead():
 		return ""
 	case x.off != nil:
