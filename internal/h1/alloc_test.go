@@ -171,21 +171,14 @@ func BenchmarkReadHead(b *testing.B) {
 	}{{"wrk", wrkGet}, {"browser", browserGet}} {
 		b.Run(tt.name, func(b *testing.B) {
 			h := newHotConn()
-			s := h.sh.getStream()
 			b.ReportAllocs()
 			b.SetBytes(int64(len(tt.in)))
 			for b.Loop() {
-				s.reset()
-				h.c.recv.section = section{}
-				end, err := h.c.scan(tt.in, 0)
-				if end != len(tt.in) || err != nil {
-					b.Fatal(err)
+				s, n, err := h.c.readHead(tt.in)
+				if err != nil || n != len(tt.in) {
+					b.Fatal(n, err)
 				}
-				r := headReader{request: &s.Request, host: &h.c.host, block: tt.in[h.c.recv.section.fields:], lines: s.late.lines}
-				if err := r.read(&h.c.recv.line); err != nil {
-					b.Fatal(err)
-				}
-				s.late.lines = r.lines
+				h.sh.putStream(s)
 			}
 		})
 	}

@@ -18,37 +18,27 @@ type fieldLine struct {
 func (l *fieldLine) nameIn(b []byte) []byte  { return b[l.name:l.colon] }
 func (l *fieldLine) valueIn(b []byte) []byte { return b[l.value:l.end] }
 
-// nextLine reads the field line that begins at from. b is a section, or the end of
-// one: its lines have been seen to end with CRLF each, and the last is empty. The
-// next line begins at next.
+// isEmptyLine reports whether an empty line begins at from.
+func isEmptyLine(b []byte, from int) bool {
+	return from+1 < len(b) && b[from] == '\r' && b[from+1] == '\n'
+}
+
+// nextLine reads the field line that begins at from, and returns where the next line
+// begins.
 func nextLine(b []byte, from int) (l fieldLine, next int, err *Error) {
-	if b[from] == ' ' || b[from] == '\t' {
-		// "A server that receives an obs-fold in a request message … MUST
-		// either reject the message by sending a 400 (Bad Request) … or replace
-		// each received obs-fold with one or more SP octets". RFC 9112, Section 5.2.
-		return l, 0, errFold
-	}
 	colon := from
-	for lowerToken[b[colon]] != 0 {
+	for colon < len(b) && lowerToken[b[colon]] != 0 {
 		colon++
 	}
-	if b[colon] != ':' || colon == from {
-		// "No whitespace is allowed between the field name and colon. … A
-		// server MUST reject, with a response status code of 400 (Bad
-		// Request), any received request message that contains whitespace
-		// between a header field name and colon." RFC 9112, Section 5.1.
-		line, _, _ := bytes.Cut(b[from:], []byte("\n"))
-		if bytes.IndexByte(line, ':') < 0 {
-			return l, 0, errNoColon
-		}
-		return l, 0, errFieldName
+	if colon == len(b) || b[colon] != ':' || colon == from {
+		return l, 0, nameFault(b[from:])
 	}
 	value := colon + 1
-	for b[value] == ' ' || b[value] == '\t' {
+	for value < len(b) && (b[value] == ' ' || b[value] == '\t') {
 		value++
 	}
 	end := indexControl(b, value)
-	if b[end] != '\r' || b[end+1] != '\n' {
+	if !isEmptyLine(b, end) {
 		return l, 0, errFieldValue
 	}
 	next = end + len("\r\n")
@@ -58,9 +48,31 @@ func nextLine(b []byte, from int) (l fieldLine, next int, err *Error) {
 	return fieldLine{int32(from), int32(colon), int32(value), int32(end)}, next, nil
 }
 
+// nameFault says why what b begins with is no field name with a colon.
+func nameFault(b []byte) *Error {
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	switch {
+	case !whole:
+		return errNotWhole
+	case len(line) > 0 && (line[0] == ' ' || line[0] == '\t'):
+		// "A server that receives an obs-fold in a request message … MUST
+		// either reject the message by sending a 400 (Bad Request) … or replace
+		// each received obs-fold with one or more SP octets". RFC 9112, Section 5.2.
+		return errFold
+	case bytes.IndexByte(line, ':') < 0:
+		return errNoColon
+	default:
+		// "No whitespace is allowed between the field name and colon. … A
+		// server MUST reject, with a response status code of 400 (Bad
+		// Request), any received request message that contains whitespace
+		// between a header field name and colon." RFC 9112, Section 5.1.
+		return errFieldName
+	}
+}
+
 // indexControl returns where the first octet is, at from or behind, that a field
-// value may not have: a control octet other than HTAB (RFC 9110, Section 5.5). There
-// is one.
+// value may not have: a control octet other than HTAB (RFC 9110, Section 5.5). If there
+// is none it returns len(b).
 func indexControl(b []byte, from int) int {
 	const (
 		each = 0x0101010101010101
@@ -82,7 +94,8 @@ func indexControl(b []byte, from int) int {
 		}
 		i++
 	}
-	for ; b[i] == '\t' || b[i] >= ' ' && b[i] != 0x7f; i++ {
+	for i < len(b) && (b[i] == '\t' || b[i] >= ' ' && b[i] != 0x7f) {
+		i++
 	}
 	return i
 }

@@ -44,7 +44,7 @@ var (
 type headReader struct {
 	request *message.Request
 	host    *string // of the connection's last request
-	block   []byte  // the field lines, up to the empty one
+	block   []byte  // begins with the field lines
 	lines   []fieldLine
 	hops    []fieldLine // about the connection
 
@@ -62,22 +62,29 @@ type headReader struct {
 }
 
 // read fills in the request from its request line and the field lines, but for its
-// path, and its fields: lines says where those are.
-func (r *headReader) read(line *requestLine) *Error {
-	q := r.request
+// path, and its fields: lines says where those are. It returns the length of the lines
+// with the empty one behind them.
+func (r *headReader) read(line *requestLine, cfg *Config) (size int, err *Error) {
+	q, b := r.request, r.block
 	q.Method, q.Scheme, q.Authority, q.ContentLength = line.method, line.scheme, "", -1
 	if line.http10 {
 		r.flags |= isHTTP10
 	}
-	for from := 0; from < len(r.block)-len("\r\n"); {
-		l, next, err := nextLine(r.block, from)
+	count := 0
+	for !isEmptyLine(b, size) {
+		l, next, err := nextLine(b, size)
 		if err == nil {
 			err = r.add(l)
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
-		from = next
+		size = next
+		count++
+	}
+	size += len("\r\n")
+	if count > cfg.MaxHeaderFields || size-1 > cfg.MaxHeaderBytes { // the last octet is not counted
+		return 0, errNotWhole
 	}
 	if line.authority != "" {
 		// "When an origin server receives a request with an absolute-form of
@@ -85,7 +92,7 @@ func (r *headReader) read(line *requestLine) *Error {
 		// field (if any)". RFC 9112, Section 3.2.2.
 		q.Authority = line.authority
 	}
-	return r.judge()
+	return size, r.judge()
 }
 
 // add takes one field: fields that are about the connection or the framing say it

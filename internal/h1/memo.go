@@ -34,9 +34,13 @@ const (
 	maxMemoHead = 1 << 10
 )
 
+// isKept reports whether head, which was read into s, may be remembered: it is not
+// long, and has no credentials.
+func isKept(head []byte, s *Stream) bool { return len(head) <= maxMemoHead && !s.head.has(hasSecret) }
+
 // get returns what is remembered of head, or nil.
-func (h *headMemos) get(head []byte) *headMemo {
-	if len(head) > maxMemoHead {
+func (h *headMemos) get(head []byte, s *Stream) *headMemo {
+	if !isKept(head, s) {
 		return nil
 	}
 	if m := h.memos[h.place(head)]; m != nil && m.head == string(head) {
@@ -45,18 +49,16 @@ func (h *headMemos) get(head []byte) *headMemo {
 	return nil
 }
 
-// place returns where head may be. Heads that differ in what is not looked at take
-// turns there: the rest of most heads is not remembered, and has to be hashed for
-// nothing.
+// place returns where head may be, by its first octets: most heads are looked for in
+// vain. Those that differ only in what is behind take turns there.
 func (h *headMemos) place(head []byte) uint64 {
 	const most = 128
 	return (maphash.Bytes(h.seed, head[:min(len(head), most)]) + uint64(len(head))) % numMemos
 }
 
-// put remembers head, which was read into s, if it was there before. Heads with
-// credentials are not kept.
+// put remembers head, which was read into s, if it was there before.
 func (h *headMemos) put(head []byte, s *Stream) *headMemo {
-	if len(head) > maxMemoHead || s.head.has(hasSecret) {
+	if !isKept(head, s) {
 		return nil
 	}
 	place, hash := h.place(head), maphash.Bytes(h.seed, head)

@@ -163,7 +163,7 @@ func (c *Conn) recvTrailers(b []byte) *Error {
 		trailers = s.Request.Trailers[:0]
 	}
 	var lines []fieldLine
-	for from := 0; from < len(b)-len("\r\n"); {
+	for from := 0; !isEmptyLine(b, from); {
 		l, next, err := nextLine(b, from)
 		switch {
 		case err != nil:

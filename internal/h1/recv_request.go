@@ -1,12 +1,21 @@
 package h1
 
+import "bytes"
+
 var errUnread = &Error{Status: 503, Reason: "too much is held of request bodies", limit: LimitUnread}
 
 // recvHead takes octets up to the end of the header section that comes. One that
-// is like the last is known by its octets.
+// is like the last is known by its octets, and most others come whole.
 func (c *Conn) recvHead(b []byte) (int, *Error) {
-	if m := c.last; m != nil && c.recv.carry == nil && m.isPrefixOf(b) {
-		return len(m.head), c.recvAgain(m)
+	if c.recv.carry == nil {
+		if m := c.last; m != nil && m.isPrefixOf(b) {
+			return len(m.head), c.recvAgain(m)
+		}
+		if s, n, err := c.readHead(b); err == nil {
+			return n, c.recvRequest(s, b[:n])
+		}
+		// It has not come whole, or there is something wrong with it: find out
+		// what comes first.
 	}
 	return c.recvSection(b)
 }
@@ -19,27 +28,47 @@ func (c *Conn) recvAgain(m *headMemo) *Error {
 	return c.open(s)
 }
 
-// recvRequest begins a request: head is its header section with the request line,
-// and fields are the lines behind that.
-func (c *Conn) recvRequest(head, fields []byte) *Error {
-	memos := &c.shared.heads
-	if m := memos.get(head); m != nil {
-		return c.recvAgain(m)
+// errNotWhole says that octets do not reach to the end of a header section, or that
+// it is beyond a limit. No peer sees it: recvSection finds out which.
+var errNotWhole = &Error{Reason: "not a whole header section"}
+
+// readHead reads the head that b begins with, and returns how long it is. Where that
+// fails nothing has happened. The stream has yet to get its path.
+func (c *Conn) readHead(b []byte) (*Stream, int, *Error) {
+	cfg, line := c.cfg, &c.recv.line
+	end := bytes.IndexByte(b, '\n')
+	if end < 1 || b[end-1] != '\r' || end > cfg.MaxRequestLine+len("\r") {
+		return nil, 0, errNotWhole
 	}
-	line := &c.recv.line
+	if err := line.parse(b[:end-1]); err != nil {
+		return nil, 0, err
+	}
 	s := c.shared.getStream()
-	r := headReader{request: &s.Request, host: &c.host, block: fields, lines: s.late.lines, hops: s.late.hops}
-	if err := r.read(line); err != nil {
+	r := headReader{request: &s.Request, host: &c.host, block: b[end+1:], lines: s.late.lines, hops: s.late.hops}
+	size, err := r.read(line, cfg)
+	if err != nil {
 		c.shared.putStream(s)
-		return err
+		return nil, 0, err
+	}
+	s.head, s.late = r.flags, lateHead{block: r.block[:size], lines: r.lines, hops: r.hops, hopLate: len(r.hops) > 0}
+	return s, end + 1 + size, nil
+}
+
+// recvRequest begins a request, which was read into s.
+func (c *Conn) recvRequest(s *Stream, head []byte) *Error {
+	memos, line := &c.shared.heads, &c.recv.line
+	c.recv.blank = 0
+	if c.last = memos.get(head, s); c.last != nil {
+		c.last.copyTo(s)
+		return c.open(s)
 	}
 	if s.Request.Path = line.path; line.path == "" && line.authority == "" {
 		s.Request.Path = string(head[line.from:line.to])
 	}
-	s.head = r.flags
 	s.Target = line.absolute
-	s.late = lateHead{block: fields, lines: r.lines, hops: r.hops, hopLate: len(r.hops) > 0}
-	s.Request.Late = &s.late
+	if len(s.late.lines) > 0 {
+		s.Request.Late = &s.late
+	}
 	c.last = memos.put(head, s)
 	return c.open(s)
 }

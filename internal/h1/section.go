@@ -121,8 +121,11 @@ func (c *Conn) endSection(b []byte) *Error {
 	case r.phase == phaseTrailers:
 		return c.recvTrailers(b)
 	case h.inFields:
-		r.blank = 0
-		return c.recvRequest(b, b[h.fields:])
+		s, _, err := c.readHead(b)
+		if err != nil {
+			return err
+		}
+		return c.recvRequest(s, b)
 	default:
 		if r.blank++; r.blank > maxBlank {
 			return errBlank
