@@ -57,8 +57,7 @@ func (c *Conn) WriteHeaders(s *Stream, status int, fields []message.Field, end b
 	s.answered = true
 	o := c.outbox()
 	start := len(o.scratch)
-	o.scratch = appendStatusLine(o.scratch, status)
-	length := c.appendFields(s, status, fields)
+	length := c.appendAnswer(s, status, fields)
 	c.decideFraming(s, status, length, end)
 	c.appendConnection(s, status)
 	o.scratch = append(o.scratch, "\r\n"...)
@@ -71,6 +70,24 @@ func (c *Conn) WriteHeaders(s *Stream, status int, fields []message.Field, end b
 		c.openTunnel(s)
 	}
 	return nil
+}
+
+// appendAnswer appends the status line and fields. It returns the content-length among
+// them, or -1.
+func (c *Conn) appendAnswer(s *Stream, status int, fields []message.Field) (length int64) {
+	o := c.outbox()
+	m := c.shared.sent.place(status, fields)
+	if m.is(status, fields) && s.Request.Method != "CONNECT" { // whose content-length is left out
+		o.scratch = append(o.scratch, m.octets...)
+		return m.length
+	}
+	start := len(o.scratch)
+	o.scratch = appendStatusLine(o.scratch, status)
+	length = c.appendFields(s, status, fields)
+	if s.Request.Method != "CONNECT" {
+		m.keep(status, fields, o.scratch[start:], length)
+	}
+	return length
 }
 
 // writeInterim sends an interim response. "A server MUST NOT send a 1xx response

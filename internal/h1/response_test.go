@@ -419,3 +419,59 @@ func TestHijack(t *testing.T) {
 		t.Errorf("too late: %v", err)
 	}
 }
+
+// TestSentMemos sees that an answer is the same whether it is remembered or not, and
+// is not taken for another that has the same place.
+func TestSentMemos(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.step = 0
+	var status int
+	var answer []message.Field
+	tc.request = func(s *Stream) {
+		if err := tc.c.WriteHeaders(s, status, answer, false); err != nil {
+			t.Error(err)
+		}
+		if err := tc.c.Write(s, []byte("ok"), true); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 3 * keepMissed {
+		for _, tt := range []struct {
+			status int
+			fields []message.Field
+			want   string
+		}{
+			{200, fields("content-length", "2", "x", "ab"), "200 OK\r\ncontent-length: 2\r\nx: ab\r\n\r\nok"},
+			{200, fields("content-length", "1", "x", "ba"), "200 OK\r\ncontent-length: 1\r\nx: ba\r\n\r\no"},
+			{200, fields("content-lengthx", "", "x", "ab"), "200 OK\r\ncontent-lengthx: \r\nx: ab\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"},
+			{200, fields("content-length", "2", "x", "\x00b"), "200 OK\r\ncontent-length: 2\r\n\r\nok"},
+			{204, fields("content-length", "2", "x", "ab"), "204 No Content\r\nx: ab\r\n\r\n"},
+			{200, fields("set-cookie", "a", "content-length", "2"), "200 OK\r\nset-cookie: a\r\ncontent-length: 2\r\n\r\nok"},
+		} {
+			// Often enough to be kept, and then once more.
+			for range keepMissed + 1 {
+				status, answer = tt.status, tt.fields
+				tc.recv(get)
+				tc.want("an answer", "HTTP/1.1 "+tt.want)
+			}
+			kept := tc.sh.sent.place(status, answer).is(status, answer)
+			if secret := answer[0].Name == "set-cookie"; kept == secret {
+				t.Errorf("%d %v: remembered is %v", status, answer, kept)
+			}
+		}
+	}
+	status, answer = 200, fields("content-length", "2", "x", "ab")
+	for range keepMissed + 1 {
+		tc.recv(get)
+	}
+	tunnel := newTestConn(t, Config{})
+	tunnel.sh, tunnel.step = tc.sh, 0
+	tunnel.c.Init(tc.sh, tunnel, false)
+	tunnel.request = func(s *Stream) {
+		if err := tunnel.c.WriteHeaders(s, status, answer, false); err != nil {
+			t.Error(err)
+		}
+	}
+	tunnel.recv("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+	tunnel.want("of a tunnel there is no length", "HTTP/1.1 200 OK\r\nx: ab\r\n\r\n")
+}

@@ -29,6 +29,7 @@ type Shared struct {
 	outboxes []*outbox
 	carries  [][]byte
 	heads    headMemos
+	sent     sentMemos
 }
 
 // A BodyBudget bounds what is held of request bodies.

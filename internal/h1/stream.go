@@ -40,10 +40,12 @@ type Stream struct {
 
 // reset makes s as good as new, keeping the memory of its slices.
 func (s *Stream) reset() {
-	request, regions, late := s.Request, s.body.regions.Emptied(), s.late.emptied()
-	request.Reset()
-	*s = Stream{Request: request, late: late, hop: message.EmptiedFields(s.hop)}
-	s.body.regions = regions
+	s.Request.Reset()
+	fields, trailers, hop := s.Request.Fields, s.Request.Trailers, message.EmptiedFields(s.hop)
+	regions, late := s.body.regions.Emptied(), s.late.emptied()
+	*s = Stream{}
+	s.Request.Fields, s.Request.Trailers, s.hop = fields, trailers, hop
+	s.body.regions, s.late = regions, late
 }
 
 // RequestEnded reports whether the request is complete.
