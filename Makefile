@@ -58,7 +58,7 @@ race: test-tools
 # Modules of their own, because of what they need: what others have written for
 # net/http, served by loop, and examples.
 interop: $(GOLANGCI_LINT)
-	for module in loop/interop examples/chat; do
+	for module in loop/interop examples/chat examples/grpc; do
 		cd $(CURDIR)/$$module
 		$(GOLANGCI_LINT) run
 		$(GO) mod tidy -diff
