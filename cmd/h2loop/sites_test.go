@@ -298,3 +298,35 @@ func TestSites(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 }
+
+// TestExample checks and serves the example in docs, beside the files that it names.
+func TestExample(t *testing.T) {
+	in := install(t)
+	text, err := os.ReadFile("../../docs/h2loop.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.write("h2loop.toml", string(text))
+	in.certificate("example.org", "example.org", "www.example.org")
+	in.certificate("intern.example.org", "intern.example.org")
+	in.write("clients.pem", encodePEM("CERTIFICATE", in.ca.cert.Raw))
+	in.write("tickets.keys", strings.Repeat("\x01", 32))
+	in.write("www/.404.html", "nothing")
+	in.write("www/index.html", "www")
+	in.write("intern/index.html", "intern")
+	if stdout, stderr, status := runOnce(t, "check", "--config", in.path("h2loop.toml")); status != 0 || stderr != "" {
+		t.Errorf("status %d\n%s%s", status, stdout, stderr)
+	}
+	p := start(t, "--config", in.path("h2loop.toml"), "--listen", "127.0.0.1:0", "--listen-cleartext", "unix:"+in.path("socket"), "--redirect-https=false")
+	c := in.client(p, true, with(in.ca.issue(t, "a client")))
+	for url, want := range map[string]string{
+		"https://example.org/":           "200 www",
+		"https://example.org/missing":    "404 nothing",
+		"https://www.example.org/blog/a": "301",
+		"https://intern.example.org/":    "200 intern",
+	} {
+		if got, _ := fetch(t, c, url); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
