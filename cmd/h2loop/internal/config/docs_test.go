@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"os"
 	"reflect"
 	"regexp"
@@ -14,7 +15,7 @@ func fieldsBelow(t reflect.Type, path string) (names []string) {
 	for t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if _, isText := reflect.New(t).Interface().(interface{ UnmarshalText([]byte) error }); isText || t.Kind() != reflect.Struct {
+	if _, isText := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(t)); isText || t.Kind() != reflect.Struct {
 		return []string{path}
 	}
 	for _, f := range reflect.VisibleFields(t) {
