@@ -111,6 +111,7 @@ type HSTS struct {
 type Limits struct {
 	HandshakeTimeout     Duration `toml:"handshake_timeout"`
 	IdleTimeout          Duration `toml:"idle_timeout"`
+	DrainGrace           Timeout  `toml:"drain_grace"`
 	UserTimeout          Timeout  `toml:"user_timeout"`
 	SlowCallback         Timeout  `toml:"slow_callback"`
 	MaxConnAge           Duration `toml:"max_conn_age"`
