@@ -129,6 +129,9 @@ var statusText = func() (t [1000]string) {
 // appendBlock appends HEADERS, and CONTINUATION as needed, for a status (none
 // if 0) and fields, to the outbox.
 func (c *Conn) appendBlock(id frames.StreamID, status int, fields []Field, end bool) {
+	if c.trace != nil {
+		c.trace.block(status, fields)
+	}
 	o := c.outbox()
 	start := len(o.Scratch)
 	flags := frames.FlagEndHeaders

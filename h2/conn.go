@@ -81,6 +81,7 @@ type Conn struct {
 	budget  budgets
 	early   []earlyPriority // PRIORITY_UPDATE for streams not yet open
 	batches uint64          // batches with pieces of sources so far
+	trace   *tracing        // nil unless somebody looks
 }
 
 // peerSettings are the peer's SETTINGS that matter to a server.

@@ -144,6 +144,9 @@ func (c *Conn) recvHeaderOctets(b []byte) (n int, err error) {
 func (c *Conn) startFrame() error {
 	r := &c.recv
 	h := r.frame
+	if c.trace != nil && (h.Type == frames.TypeData || !isKnown(h.Type) || h.Length > maxReadFrame) {
+		c.trace.Frame(false, h, nil)
+	}
 	if !c.peer.seen && (h.Type != frames.TypeSettings || h.Flags.Has(frames.FlagAck)) {
 		return frames.ConnError{Code: frames.ErrCodeProtocol, Reason: "the first frame is not SETTINGS", Section: "3.4"}
 	}
@@ -204,6 +207,9 @@ func (c *Conn) recvPayload(b []byte) (int, error) {
 
 // recvFrame handles one whole frame that is not DATA.
 func (c *Conn) recvFrame(h frames.Header, payload []byte) error {
+	if c.trace != nil {
+		c.trace.Frame(false, h, payload)
+	}
 	switch h.Type {
 	case frames.TypeHeaders:
 		return c.recvHeaders(h, payload)

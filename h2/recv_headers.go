@@ -184,6 +184,9 @@ func (c *Conn) endBlock() error {
 func (c *Conn) recvRequest(s *Stream) error {
 	b := &c.block
 	s.Request.Fields = b.list.fields
+	if c.trace != nil {
+		c.trace.Fields(false, s.id, &s.Request, 0, s.Request.Fields)
+	}
 	s.state.on(recvHeaders)
 	s.sendWindow = sendWindow(c.peer.initialWindow)
 	s.recvWindow = newRecvWindow(c.cfg.StreamWindow)
@@ -232,6 +235,9 @@ var errHeaderList = errors.New("h2: the header list is above the limit")
 func (c *Conn) recvTrailers(s *Stream) error {
 	b := &c.block
 	s.Request.Trailers = b.list.fields
+	if c.trace != nil {
+		c.trace.Fields(false, s.id, nil, 0, s.Request.Trailers)
+	}
 	switch {
 	case b.err != nil:
 		return b.err

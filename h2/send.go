@@ -327,7 +327,11 @@ func (c *Conn) Pending() [][]byte {
 	if c.out == nil {
 		return nil
 	}
-	return c.out.Segments()
+	segs := c.out.Segments()
+	if c.trace != nil {
+		c.trace.batch(segs)
+	}
+	return segs
 }
 
 // Flushed says that all of Pending is written, or as good as: its octets are
@@ -348,6 +352,9 @@ func (c *Conn) Flushed() {
 func (c *Conn) finishOutbox() {
 	o := c.out
 	c.out = nil
+	if c.trace != nil {
+		c.trace.seen = 0
+	}
 	for _, rel := range o.releases {
 		rel.Release()
 	}

@@ -57,6 +57,8 @@ const sniffLimit = 64
 type conn struct {
 	wire   wire
 	loop   *eventLoop
+	id     uint64     // among those of the server
+	trace  *connTrace // nil unless somebody looks
 	ln     *listener
 	remote netip.AddrPort // zero on a unix socket
 	local  netip.AddrPort
@@ -136,6 +138,11 @@ func (c *conn) open(gc gnet.Conn) {
 	l.nconns.Add(1)
 	l.conns.add(c)
 	l.figures.Accepted++
+	// Within a loop they ascend in the order of its list, for they are given here.
+	c.id = l.srv.connIDs.Add(1)
+	if t := l.srv.tracing.Load(); t != nil {
+		c.maybeTrace(t)
+	}
 	c.batch = minBatch
 	l.setTime() // a loop that was held up is behind
 	c.since, c.active = l.now, l.now

@@ -53,7 +53,7 @@ type Exchange struct {
 	body     bodyReader
 
 	status int           // of the response, once it has begun
-	began  time.Duration // when the request came, if there are hooks
+	began  time.Duration // when the request came; to a tick if there are no hooks
 
 	// abandoned: the stream is gone, and who holds an Async has not learned of
 	// it, so that work may go on for it. It keeps its place among the requests of
@@ -110,6 +110,7 @@ func (c *conn) newExchange(r *message.Request) *Exchange {
 	x.conn = c
 	x.describe(r)
 	c.countRequest()
+	x.began = c.loop.now // which is cheap
 	if c.loop.srv.config().Hooks.RequestDone != nil {
 		x.began = time.Since(c.loop.srv.started)
 	}

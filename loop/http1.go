@@ -48,6 +48,9 @@ func (h *http1) Request(s *h1.Stream) {
 	x := (*conn)(h).newExchange(&s.Request)
 	x.h1 = s
 	s.App = x
+	if h.trace != nil {
+		h.trace.traceRequest1(x)
+	}
 	if h.ln.redirectHTTPS.Load() > 0 && h.bridge == nil {
 		x.call(redirectHTTPS)
 		return
@@ -63,6 +66,9 @@ func (h *http1) Body(s *h1.Stream, p []byte, end bool) {
 // Closed ends the exchange of s.
 func (h *http1) Closed(s *h1.Stream, err error) {
 	x := s.App.(*Exchange)
+	if h.trace != nil {
+		h.trace.traceClosed1(x, err)
+	}
 	s.App = nil
 	h.active = h.loop.now
 	x.onClosed(err)
@@ -80,6 +86,9 @@ func (h *http1) Refused(s *h1.Stream, status int, err error) {
 func (h *http1) established() bool { return true }
 
 func (h *http1) writeHeaders(x *Exchange, status int, fields []message.Field, end bool) error {
+	if h.trace != nil {
+		h.trace.traceResponse1(status, fields)
+	}
 	return h.h1.WriteHeaders(x.h1, status, fields, end)
 }
 

@@ -23,6 +23,9 @@ func (c *conn) startHTTP2() {
 		record = tlsbridge.MaxRecordPayload
 	}
 	c.h2.Init(c.loop.shared, (*http2)(c), record)
+	if c.trace != nil {
+		c.h2.Trace(c.trace)
+	}
 	c.speak(&c.h2, (*http2)(c))
 }
 

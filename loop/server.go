@@ -49,6 +49,9 @@ type Server struct {
 	pushed atomic.Int64 // octets written to streams and not sent
 	bodies bodyPool
 
+	connIDs atomic.Uint64         // the last one given
+	tracing atomic.Pointer[trace] // nil while there is none
+
 	panics   atomic.Int64
 	cutConns atomic.Uint64 // when the drain had to end
 

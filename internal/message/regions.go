@@ -15,6 +15,14 @@ type Regions struct {
 // Len returns how many there are.
 func (q *Regions) Len() int { return len(q.list) - q.at }
 
+// Octets returns how many octets they have together.
+func (q *Regions) Octets() (n int) {
+	for _, r := range q.list[q.at:] {
+		n += len(r.Octets)
+	}
+	return n
+}
+
 // Push adds one at the end. It takes p until rel is released.
 func (q *Regions) Push(p []byte, rel Releaser) {
 	if q.at > 0 && q.at >= len(q.list)/2 && len(q.list) == cap(q.list) {
