@@ -47,7 +47,8 @@ FLAGS
                            the port of the first --listen; --redirect-https=PORT
                            names another
 
-  ADDR is host:port, :port for all addresses, or unix:PATH for a unix socket.
+  ADDR is host:port, :port for all addresses, unix:PATH for a unix socket, or
+  fd:NAME for one that systemd hands over; fd:0 is the first of these.
   Both flags may be given several times. Over TLS the client chooses HTTP/2 or
   HTTP/1.1 by ALPN, in cleartext by what it sends first.
 

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/config"
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/systemd"
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/vhost"
 	"github.com/h2loop/h2loop/loop"
 )
@@ -99,8 +100,15 @@ func serve(s *server) error {
 		return err
 	}
 	defer watcher.close() // when the drain is over
+	sockets := systemd.TakeSockets()
+	defer sockets.Close()
 	for i := range cfg.Listeners {
-		if ln := &cfg.Listeners[i]; ln.Network == "unix" {
+		ln := &cfg.Listeners[i]
+		if name, ok := strings.CutPrefix(ln.Address, config.FDPrefix); ok {
+			if ln.Listener, err = sockets.Listener(name); err != nil {
+				return err
+			}
+		} else if ln.Network == "unix" {
 			removeStale(ln.Address)
 		}
 	}
@@ -129,8 +137,11 @@ func serve(s *server) error {
 	}
 	log.Info().Str("version", readVersion()).Str("config", s.opts.config).Str("directory", s.opts.dir).
 		Strs("urls", urls(cfg.Listeners, s.loop.Addrs())).Msg("serving")
-	ctx, stop := signals.serve(log, s.reload, access)
+	manager := newManager(&log)
+	defer manager.close()
+	ctx, stop := signals.serve(log, manager.reloading(s.reload), access)
 	defer stop()
+	manager.watch(ctx, s.loop)
 	context.AfterFunc(ctx, watcher.leave)
 	go giveBackMemory(ctx)
 	go s.tend(ctx.Done())

@@ -105,7 +105,13 @@ type logLine struct {
 // start runs the program until the test ends, and returns once it serves.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), log: make(chan logLine, 100)}
+	return startCommand(t, exec.Command(binary, args...))
+}
+
+// startCommand is start with a command that runs the program.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: make(chan logLine, 100)}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -48,8 +48,12 @@ type Redirect struct {
 	Port int // 0 for that of the first listener for TLS
 }
 
-// UnixPrefix begins the address of a unix socket.
-const UnixPrefix = "unix:"
+// Prefixes of addresses: of a unix socket, and of a socket that a service manager hands
+// over, by its name or number.
+const (
+	UnixPrefix = "unix:"
+	FDPrefix   = "fd:"
+)
 
 func parseDuration(text string) (time.Duration, error) {
 	wrong := fmt.Errorf("%q is no time: write it as 500ms, 10s, 5m or 1h", text)
@@ -200,9 +204,15 @@ func (a *Address) UnmarshalText(b []byte) error {
 		}
 		return nil
 	}
+	if name, ok := strings.CutPrefix(text, FDPrefix); ok {
+		if name == "" {
+			return fmt.Errorf("%q has no name or number: write it as fd:NAME", text)
+		}
+		return nil
+	}
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return fmt.Errorf("%q is no address: write it as host:port, [IPv6]:port, :port, or unix:PATH", text)
+		return fmt.Errorf("%q is no address: write it as host:port, [IPv6]:port, :port, unix:PATH or fd:NAME", text)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no port from 0 to 65535", text)
@@ -213,7 +223,7 @@ func (a *Address) UnmarshalText(b []byte) error {
 // Port returns the port of a TCP address, or 0.
 func (a Address) Port() int {
 	_, port, err := net.SplitHostPort(string(a))
-	if err != nil || strings.HasPrefix(string(a), UnixPrefix) {
+	if err != nil || strings.HasPrefix(string(a), UnixPrefix) || strings.HasPrefix(string(a), FDPrefix) {
 		return 0
 	}
 	n, _ := net.LookupPort("tcp", port)
