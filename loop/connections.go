@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/h2loop/h2loop/h2"
 )
 
@@ -249,30 +247,4 @@ func streamState(id uint32, x *Exchange, st h2.StreamState, now time.Duration) S
 	s.Method, s.Host, s.Pattern, s.Age = x.request.Method, x.request.Authority, x.match.Pattern, max(now-x.began, 0)
 	s.Path = x.request.Path[:min(len(x.request.Path), maxShownPath)]
 	return s
-}
-
-// outstanding returns how many octets the kernel has not sent, and how many the peer has
-// not acknowledged.
-func (w *wire) outstanding() (unsent, unacked int) {
-	if w.gc == nil {
-		return 0, 0
-	}
-	unsent, _ = unix.IoctlGetInt(w.fd, unix.SIOCOUTQNSD)
-	unacked, _ = unix.IoctlGetInt(w.fd, unix.SIOCOUTQ)
-	return unsent, unacked
-}
-
-// tcpState asks the kernel; nil if that does not tell.
-func (w *wire) tcpState() *TCPState {
-	if w.gc == nil {
-		return nil
-	}
-	info, err := unix.GetsockoptTCPInfo(w.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return nil
-	}
-	return &TCPState{
-		RTT: time.Duration(info.Rtt) * time.Microsecond, RTTVar: time.Duration(info.Rttvar) * time.Microsecond,
-		CWND: int(info.Snd_cwnd), MSS: int(info.Snd_mss), Retransmits: int(info.Total_retrans), PeerWindow: int(info.Snd_wnd),
-	}
 }

@@ -197,3 +197,29 @@ func (w *wire) room(lowWater int) (room, enough, unsent int) {
 	}
 	return max(room, 0), enough, unsent
 }
+
+// outstanding returns how many octets the kernel has not sent, and how many the peer has
+// not acknowledged.
+func (w *wire) outstanding() (unsent, unacked int) {
+	if w.gc == nil {
+		return 0, 0
+	}
+	unsent, _ = unix.IoctlGetInt(w.fd, unix.SIOCOUTQNSD)
+	unacked, _ = unix.IoctlGetInt(w.fd, unix.SIOCOUTQ)
+	return unsent, unacked
+}
+
+// tcpState asks the kernel; nil if that does not tell.
+func (w *wire) tcpState() *TCPState {
+	if w.gc == nil {
+		return nil
+	}
+	info, err := unix.GetsockoptTCPInfo(w.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return nil
+	}
+	return &TCPState{
+		RTT: time.Duration(info.Rtt) * time.Microsecond, RTTVar: time.Duration(info.Rttvar) * time.Microsecond,
+		CWND: int(info.Snd_cwnd), MSS: int(info.Snd_mss), Retransmits: int(info.Total_retrans), PeerWindow: int(info.Snd_wnd),
+	}
+}
