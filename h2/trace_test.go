@@ -2,6 +2,7 @@ package h2
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,5 +137,28 @@ func TestInspect(t *testing.T) {
 	tc.c.Shutdown()
 	if st := tc.c.Inspect(); st.Life != "draining" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestTraceOnce sees what is written once, however often it is asked for, and not what
+// was there before.
+func TestTraceOnce(t *testing.T) {
+	h := newHotConn(t)
+	tr := &lineTracer{}
+	h.receive(t, ping("before!!"))
+	h.c.Trace(tr)
+	h.c.Pending()
+	h.receive(t, ping("12345678"))
+	h.c.Pending()
+	h.c.Pending()
+	h.flush()
+	h.receive(t, ping("87654321"))
+	h.flush()
+	want := []string{
+		"< PING stream=0 len=8 data=3132333435363738", "> PING stream=0 len=8 ACK data=3132333435363738",
+		"< PING stream=0 len=8 data=3837363534333231", "> PING stream=0 len=8 ACK data=3837363534333231",
+	}
+	if !slices.Equal(tr.lines, want) {
+		t.Errorf("told %q, want %q", tr.lines, want)
 	}
 }

@@ -117,6 +117,9 @@ const http11 = "HTTP/1.1"
 
 func (h *http1) writeSwitch(x *Exchange, fields []message.Field) error {
 	x.status = 101
+	if h.trace != nil {
+		h.trace.traceResponse1(101, fields)
+	}
 	return h.h1.WriteHeaders(x.h1, 101, fields, false)
 }
 

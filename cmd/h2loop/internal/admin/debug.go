@@ -226,6 +226,7 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, strings.TrimPrefix(err.Error(), "loop: "), http.StatusConflict)
 		return
 	}
+	_ = out.SetWriteDeadline(time.Time{})
 	fmt.Fprintf(w, "# ended: %d lines, %d dropped\n", lines, dropped)
 }
 
