@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -132,6 +133,7 @@ func serve(s *server) error {
 		log.Info().Str("sha256", fingerprint(*dev)).Strs("names", namesOf(dev.Leaf)).
 			Msg("made a certificate for development: clients do not trust it (curl needs -k)")
 	}
+	s.tellNotes(s.cfg)
 	if names := strangers(s.environ); len(names) > 0 {
 		log.Warn().Strs("variables", names).Msg("environment variables that mean nothing")
 	}
@@ -150,6 +152,13 @@ func serve(s *server) error {
 	}
 	log.Info().Msg("ended")
 	return nil
+}
+
+// tellNotes logs what is likely not meant.
+func (s *server) tellNotes(cfg *config.Config) {
+	for _, note := range cfg.Notes(time.Now()) {
+		s.log.Warn().Msg(note.Error())
+	}
 }
 
 // loopConfig returns how the server is to be as cfg says.

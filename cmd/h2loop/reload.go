@@ -30,6 +30,7 @@ func (s *server) reload() error {
 	if err := s.apply(next); err != nil {
 		return err
 	}
+	s.tellNotes(next)
 	s.log.Info().Msg("reloaded")
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/config"
 )
@@ -130,8 +131,11 @@ func check(args, environ []string, stdout, stderr io.Writer) int {
 		}
 		return 1
 	}
+	for _, note := range cfg.Notes(time.Now()) {
+		fmt.Fprintln(stderr, "note:", note.Error())
+	}
 	for _, name := range strangers(environ) {
-		fmt.Fprintf(stderr, "%s means nothing\n", name)
+		fmt.Fprintf(stderr, "note: %s means nothing\n", name)
 	}
 	fmt.Fprintf(stdout, "good: listeners: %d, sites: %d\n", len(cfg.Listeners), len(cfg.Sites))
 	return 0

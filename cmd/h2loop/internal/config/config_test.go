@@ -256,6 +256,43 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestNotes has certificates that are not for their sites, and secrets for everybody.
+func TestNotes(t *testing.T) {
+	dir := t.TempDir()
+	writePair(t, dir, "a.test")
+	writePair(t, dir, "*.b.test")
+	write(t, dir, "www/index.html", "")
+	write(t, dir, "tickets", strings.Repeat("\x01", 32))
+	text := "tls.ticket_keys = 'tickets'\nlisteners = [{address = ':1', tls = true}]\n[[sites]]\nroot = 'www'\nhosts = ['a.test', '*.b.test', 'x.b.test', 'c.test']\n" +
+		"certificates = [{cert = 'a.test.crt', key = 'a.test.key'}, {cert = '*.b.test.crt', key = '*.b.test.key'}]"
+	cfg, problems := Parse("f", []byte(text))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	cfg.anchor(dir)
+	if problems = cfg.Check(); problems != nil {
+		t.Fatal(problems)
+	}
+	want := `f:5:44: sites[0].hosts[3]: no certificate of the site is for "c.test"`
+	if notes := cfg.Notes(time.Now()); notes.Error() != want {
+		t.Errorf("%v, want %s", notes, want)
+	}
+	for _, name := range []string{"tickets", "a.test.key"} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notes := cfg.Notes(time.Now().Add(2 * time.Hour)).Error()
+	for _, want := range []string{"f:1:1: tls.ticket_keys: everybody", "certificates[0].key: everybody", "certificates[0].cert: it has expired", "certificates[1].cert: it has"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("%s\ndoes not say %s", notes, want)
+		}
+	}
+	if notes := cfg.Notes(time.Now().Add(-48 * time.Hour)).Error(); !strings.Contains(notes, "not valid before") {
+		t.Errorf("%s", notes)
+	}
+}
+
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "bad.toml", "loops = x")
@@ -347,7 +384,7 @@ func writePair(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -33,6 +33,7 @@ type set struct {
 	exact map[string]*site
 	below map[string]*site // by the name that "*." stands before
 	other *site            // for all other names; may be nil
+	isOne bool             // there is no site but other, and that has no names
 }
 
 // New returns hosts as cfg says, which has been checked. dev is the certificate of sites
@@ -113,6 +114,7 @@ func (h *Hosts) build(cfg *config.Config, old *set) (*set, error) {
 		next.drop()
 		return nil, err
 	}
+	next.isOne = len(next.exact) == 0 && len(next.below) == 0
 	for _, s := range next.sites {
 		s.setTicketKeys(secrets)
 	}

@@ -2,6 +2,14 @@ package vhost
 
 import "strings"
 
+// of returns the site for an authority, or nil.
+func (set *set) of(authority string) *site {
+	if set.isOne {
+		return set.other
+	}
+	return set.find(canonical(authority))
+}
+
 // find returns the site for a name as canonical returns it, or nil. An exact name goes
 // before one with a star, and of those the longest.
 func (set *set) find(name string) *site {

@@ -22,6 +22,8 @@ type site struct {
 	hsts      string // "" for none
 	redirects redirect.Table
 
+	redirectsSome bool
+
 	tls      *tls.Config
 	rules    rules
 	roots    [][]byte // of certificates of clients
@@ -42,6 +44,7 @@ func (h *Hosts) newSite(cfg *config.Config, described *config.Site, old *set) (*
 			return nil, fmt.Errorf("redirects: %w", err)
 		}
 	}
+	s.redirectsSome = len(described.Redirects) > 0
 	if err := s.initTLS(cfg, described); err != nil {
 		return nil, err
 	}
@@ -105,9 +108,7 @@ func (h *Hosts) serve(next loop.Handler) loop.Handler {
 		if s.hsts != "" && x.TLS() != nil {
 			_ = x.SetHeader("strict-transport-security", s.hsts)
 		}
-		if location, status, ok := s.redirects.Find(x.Method(), x.Path(), x.RawQuery()); ok {
-			_ = x.SetHeader("location", location)
-			_ = x.Send(status, nil)
+		if s.redirectsSome && s.redirect(x) {
 			return
 		}
 		if dir == nil || x.Pattern() != pattern {
@@ -118,12 +119,22 @@ func (h *Hosts) serve(next loop.Handler) loop.Handler {
 	}
 }
 
+// redirect sends the client elsewhere, and reports whether that is to be done.
+func (s *site) redirect(x *loop.Exchange) bool {
+	location, status, ok := s.redirects.Find(x.Method(), x.Path(), x.RawQuery())
+	if ok {
+		_ = x.SetHeader("location", location)
+		_ = x.Send(status, nil)
+	}
+	return ok
+}
+
 // take returns the site of a request, nil if it is misdirected, and its directory, nil if
 // it has none, for whoever calls to release.
 func (h *Hosts) take(x *loop.Exchange) (*site, *directory) {
 	for {
 		set := h.current.Load()
-		s := set.find(canonical(x.Host()))
+		s := set.of(x.Host())
 		if s == nil || x.TLS() != nil && !s.admits(x.TLS(), set) {
 			return nil, nil
 		}

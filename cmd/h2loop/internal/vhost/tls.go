@@ -51,7 +51,7 @@ var nobody = newConfig()
 func (h *Hosts) TLS() *tls.Config {
 	cfg := newConfig()
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if s := h.current.Load().find(canonical(hello.ServerName)); s != nil {
+		if s := h.current.Load().of(hello.ServerName); s != nil {
 			return s.tls, nil
 		}
 		return nobody, nil
@@ -104,7 +104,7 @@ func (s *site) initTLS(cfg *config.Config, described *config.Site) error {
 // the rules of another site, and s would accept what the client has shown. The latter
 // also holds for connections that were made before a reload.
 func (s *site) admits(c *tls.ConnectionState, set *set) bool {
-	if made := set.find(canonical(c.ServerName)); made != nil && made.rules != s.rules {
+	if made := set.of(c.ServerName); made != nil && made.rules != s.rules {
 		return false
 	}
 	if c.Version < s.rules.version {
