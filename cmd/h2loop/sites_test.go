@@ -307,7 +307,7 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.write("h2loop.toml", string(text))
-	in.certificate("example.org", "example.org", "www.example.org")
+	in.certificate("example.org", "example.org", "www.example.org", "*.pages.example.org")
 	in.certificate("intern.example.org", "intern.example.org")
 	in.write("clients.pem", encodePEM("CERTIFICATE", in.ca.cert.Raw))
 	in.write("tickets.keys", strings.Repeat("\x01", 32))
