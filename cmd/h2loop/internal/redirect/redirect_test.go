@@ -86,3 +86,14 @@ func TestAddErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestFindAllocs(t *testing.T) {
+	var table Table
+	if err := table.Add("/old/{rest...}", "/new/{rest...}", 0); err != nil {
+		t.Fatal(err)
+	}
+	n := testing.AllocsPerRun(1000, func() { table.Find("GET", "/other/path", "q=1") })
+	if n >= 1 { // the pool may be emptied meanwhile
+		t.Errorf("%v allocations for a request that goes nowhere else", n)
+	}
+}
