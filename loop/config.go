@@ -37,7 +37,8 @@ type Listener struct {
 
 	// Listener is used in place of Network and Address if it is not nil: a
 	// *net.TCPListener or *net.UnixListener, as a supervisor may hand on. The
-	// server closes it.
+	// server closes it, and keeps its socket non-blocking: whoever shares that with
+	// another program, by way of File, must not count on Accept to wait there.
 	Listener net.Listener
 }
 

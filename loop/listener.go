@@ -19,7 +19,7 @@ import (
 // loop sees one connection, and ends the engine on EMFILE.
 type listener struct {
 	srv   *Server
-	ln    net.Listener
+	ln    socketListener
 	tls   *tlsbridge.Server // nil for cleartext
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
@@ -29,6 +29,8 @@ type listener struct {
 
 	where atomic.Uint32 // of [Handshakes]
 	pool  *handshakePool
+
+	accepting atomic.Int32 // acceptors within Accept
 
 	showAddrs   bool // a callback of the tls.Config may ask who connects
 	choosesCert bool // a callback of it chooses the certificate
@@ -43,7 +45,7 @@ const (
 // listen opens the listener that cfg describes; field is where the user has put
 // it.
 func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
-	l := &listener{srv: srv, ln: cfg.Listener}
+	l := &listener{srv: srv}
 	l.reconfigure(cfg)
 	if cfg.TLS != nil {
 		tlsCfg := cfg.TLS
@@ -61,21 +63,22 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 		}
 		l.pool = newHandshakePool(srv, l.tls.HasCallbacks())
 	}
-	if l.ln == nil {
-		ln, err := net.Listen(cfg.Network, cfg.Address)
-		if err != nil {
+	ln := cfg.Listener
+	if ln == nil {
+		var err error
+		if ln, err = net.Listen(cfg.Network, cfg.Address); err != nil {
 			return nil, fmt.Errorf("loop: %s: %w", field, err)
 		}
-		l.ln = ln
 	}
-	switch l.ln.(type) {
+	switch ln := ln.(type) {
 	case *net.TCPListener:
-		l.isTCP = true
+		l.ln, l.isTCP = ln, true
 	case *net.UnixListener:
+		l.ln = ln
 	default:
 		return nil, errors.Join(
-			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, l.ln),
-			l.ln.Close())
+			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, ln),
+			ln.Close())
 	}
 	return l, nil
 }
@@ -112,6 +115,9 @@ func (l *listener) next(spare *reserve) (net.Conn, error) {
 	if err := spare.hold(); err != nil {
 		return nil, err
 	}
+	l.accepting.Add(1)
+	defer l.accepting.Add(-1)
+	l.dontBlock()
 	return l.ln.Accept()
 }
 

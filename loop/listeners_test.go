@@ -251,3 +251,51 @@ func TestHTTP2Config(t *testing.T) {
 	long := strings.Repeat("x", 2000)
 	ts.open(cleartext).fetch("/", "x-a", long, "x-b", long, "x-c", long).want(t, "431", "")
 }
+
+// TestListenerThatBlocks ends servers beside whom others have made the socket of the
+// listener blocking, as (*net.TCPListener).File and Fd do: at once, and while
+// Accept waits in the kernel.
+func TestListenerThatBlocks(t *testing.T) {
+	t.Parallel()
+	for _, when := range []string{"before New", "while it runs", "and somebody has come"} {
+		for _, network := range []string{"tcp", "unix"} {
+			t.Run(network+" "+when, func(t *testing.T) {
+				t.Parallel()
+				addr := "127.0.0.1:0"
+				if network == "unix" {
+					addr = filepath.Join(t.TempDir(), "socket")
+				}
+				ln, err := net.Listen(network, addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				block := func() {
+					f, err := ln.(interface{ File() (*os.File, error) }).File()
+					if err != nil {
+						t.Fatal(err)
+					}
+					f.Fd() // which is what makes both block
+					t.Cleanup(func() { _ = f.Close() })
+				}
+				if when == "before New" {
+					block()
+				}
+				ts := newServer(t, loop.Config{Listeners: []loop.Listener{{Listener: ln}}}, hello)
+				visit := func() {
+					p := openOn(t, dialAddr(t, network, ln.Addr().String()))
+					p.fetch("/").want(t, "200", "hello")
+					_ = p.nc.Close()
+				}
+				visit()
+				if when != "before New" {
+					block()
+				}
+				if when == "and somebody has come" {
+					visit()
+					visit()
+				}
+				ts.shutdown()
+			})
+		}
+	}
+}

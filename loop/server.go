@@ -314,6 +314,6 @@ func (srv *Server) stopLoops() error {
 
 func (srv *Server) closeListeners() {
 	for _, l := range srv.listeners {
-		_ = l.ln.Close()
+		l.close()
 	}
 }
