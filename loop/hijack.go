@@ -29,7 +29,8 @@ var _ http.Hijacker = httpCallHTTP1{}
 
 // Hijack gives the handler the connection, which is its from now on, also once it has
 // returned: what the client sends is read from it as it comes, and what is written to
-// it leaves as it is. The handler is to close it.
+// it leaves as it is. The handler is to close it. The end of what the client sends ends
+// the connection both ways.
 func (c httpCallHTTP1) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
