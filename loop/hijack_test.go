@@ -104,8 +104,14 @@ func TestHijackClose(t *testing.T) {
 				_ = nc.Close()
 				notes <- kind(<-done)
 			case "/close-full":
+				_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+				for err := error(nil); err == nil; { // until the sockets are full
+					_, err = nc.Write(make([]byte, big))
+				}
+				_ = nc.SetWriteDeadline(time.Time{})
 				go write()
 				go read()
+				time.Sleep(50 * time.Millisecond) // for them to wait; too soon is no failure
 				_ = nc.Close()
 				notes <- kind(<-done) + ", " + kind(<-done)
 			case "/deadline":
