@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,4 +281,51 @@ func TestHijackNot(t *testing.T) {
 			_ = nc.Close()
 		}
 	})
+}
+
+// TestHijackRaces has clients leave at every moment: before, during and after Hijack. The
+// handlers and what they have started end, which TestMain sees.
+func TestHijackRaces(t *testing.T) {
+	t.Parallel()
+	var running sync.WaitGroup
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			nc, brw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return // the client has left
+			}
+			running.Add(2)
+			go func() {
+				defer running.Done()
+				defer nc.Close()
+				_, _ = io.Copy(nc, brw)
+			}()
+			go func() {
+				defer running.Done()
+				_ = nc.SetWriteDeadline(time.Now().Add(patience))
+				_, _ = nc.Write(make([]byte, 100_000))
+			}()
+		}))
+	})
+	var clients sync.WaitGroup
+	for i := range 100 {
+		clients.Go(func() {
+			nc, err := net.Dial("tcp", ts.addr(cleartext))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer nc.Close()
+			_, _ = io.WriteString(nc, upgradeRequest)
+			if i%4 > 0 {
+				_, _ = nc.Read(make([]byte, 1000*(i%4-1)+1))
+			}
+			if i%3 == 0 {
+				_ = nc.(*net.TCPConn).SetLinger(0) // a reset
+			}
+		})
+	}
+	clients.Wait()
+	ts.shutdown()
+	running.Wait()
 }
