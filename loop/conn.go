@@ -77,6 +77,7 @@ type conn struct {
 	isBlocked  bool // the socket is full; the watch will say when it is not
 	finishing  bool // close once everything is written; what still comes is discarded
 	isPaused   bool // reading is
+	trigger    trigger
 	broken     bool // a panic left it in an unknown state
 	isAdmitted bool // by the handshakeGate
 	isStepping bool // a step of the handshake runs, or waits, off the loop
@@ -211,6 +212,7 @@ func (c *conn) receive() {
 	c.active = c.loop.now
 	c.received += int64(len(b))
 	c.loop.figures.Received += uint64(len(b))
+	c.chooseTrigger(len(b))
 	if c.bridge == nil {
 		c.setRoom()
 		_ = c.receivePlain(b)

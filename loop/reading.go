@@ -34,13 +34,52 @@ func findEpoll(fd int) (int, error) {
 	return 0, errors.New("no epoll instance polls the doorbell")
 }
 
+// A trigger is how epoll tells that octets have come on a connection.
+type trigger uint8
+
+const (
+	byLevel     trigger = iota // as long as there are any, which is how gnet asks
+	byEdge                     // when some come
+	onlyByLevel                // for good: reading has paused, or much comes at once
+)
+
+const (
+	// readSize is how much gnet reads at once. It asks by level, so it reads once.
+	readSize = 64 << 10
+
+	// edgeRequests is how many requests a connection has had before it is told by
+	// edge, which costs a system call.
+	edgeRequests = 2
+)
+
+// chooseTrigger is called when n octets were read. By level, epoll looks at each
+// connection a second time, to find that nothing more is there. By edge it does not,
+// and it need not, as a read that was not filled has taken everything, and the end of
+// input behind it is told with it (EPOLLRDHUP, which makes gnet read on). Where reads
+// are filled, by level is right.
+//
+// gnet goes back to asking by level when the socket has been full: that is slower, and
+// no harm.
+func (c *conn) chooseTrigger(n int) {
+	switch {
+	case n >= readSize:
+		if c.trigger == byEdge {
+			c.wire.setReading(c.loop.epfd, true)
+		}
+		c.trigger = onlyByLevel
+	case c.trigger == byLevel && c.requests >= edgeRequests && c.wire.buffered() == 0:
+		c.trigger = byEdge
+		c.wire.readByEdge(c.loop.epfd)
+	}
+}
+
 // setReading stops and resumes reading, as the engine wishes. gnet sets its
 // interest anew whenever the socket has become full, or has room again: then it
 // has to be told once more.
 func (c *conn) setReading() {
 	pause := c.stage == stageServing && !c.finishing && c.h1 != nil && c.h1.WantsPause()
 	if pause || pause != c.isPaused {
-		c.isPaused = pause
+		c.isPaused, c.trigger = pause, onlyByLevel
 		c.wire.setReading(c.loop.epfd, !pause)
 	}
 }

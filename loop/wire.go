@@ -132,6 +132,14 @@ func (w *wire) setReading(epfd int, on bool) {
 	_ = unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, w.fd, &ev)
 }
 
+// readByEdge has epfd tell of octets, and of their end, when they come.
+func (w *wire) readByEdge(epfd int) {
+	if w.gc != nil {
+		ev := unix.EpollEvent{Fd: int32(w.fd), Events: interest | unix.EPOLLRDHUP | unix.EPOLLET}
+		_ = unix.EpollCtl(epfd, unix.EPOLL_CTL_MOD, w.fd, &ev)
+	}
+}
+
 // abort closes the connection with a reset, and what is on its way is lost.
 func (w *wire) abort() {
 	if w.gc != nil {
