@@ -54,6 +54,7 @@ func stressServe(t testing.TB, cfg Config, register func(*Server)) *Server {
 			t.Error("Run has not returned after its context has ended")
 		}
 	})
+	stressWait(t, "the loops run", func() bool { return srv.runningLoops() != nil })
 	return srv
 }
 

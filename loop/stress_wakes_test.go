@@ -83,9 +83,9 @@ func TestStressAsyncWakes(t *testing.T) {
 			}
 		}
 	}
+	stressWait(t, "every completion to be called", func() bool { return alive.Load()+over.Load() == requests })
 	close(handles)
 	working.Wait()
-	stressWait(t, "every completion to be called", func() bool { return alive.Load()+over.Load() == requests })
 	t.Logf("%d completions, of which %d came too late, in %d wake-ups", requests, over.Load(), wakes.n.Load())
 	if alive.Load() < requests*2/3 || over.Load() == 0 {
 		t.Errorf("%d were answered, %d were over", alive.Load(), over.Load())
