@@ -27,6 +27,9 @@ func TestAttacks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
+	if raceDetector {
+		t.Skip("it is about another process, which is built without the race detector")
+	}
 	if _, err := exec.LookPath("taskset"); err != nil {
 		t.Skip("taskset is not here")
 	}
