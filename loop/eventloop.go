@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -63,6 +64,7 @@ type eventLoop struct {
 	turn    turnClock
 	figures figures
 
+	opened       bool          // a connection, and nothing has come since
 	examineEvery time.Duration // how often a busy connection is examined
 
 	nconns  atomic.Int32 // connections open, for the acceptors
@@ -177,6 +179,7 @@ func (l *eventLoop) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 		defer l.contain(c)
 		c.open(gc)
 		l.endTurn()
+		l.opened = true
 	case *bellLine:
 		c.read.open(gc)
 	}
@@ -217,6 +220,13 @@ func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 	case *conn:
 		l.guarded(c, (*conn).receive)
 		l.endTurn()
+		if l.opened {
+			// An acceptor waits to go on. Where there is no CPU for it but this
+			// one, it would wait until the runtime takes that from us, 10 ms,
+			// and so would each connection behind it.
+			l.opened = false
+			runtime.Gosched()
+		}
 	case *bellLine:
 		l.bell.answered(c)
 		l.serveRound()
