@@ -87,7 +87,7 @@ type conn struct {
 	unread   int32 // octets the peer had not taken when lingering last looked
 	piled    int32 // octets written while gnet still held earlier ones
 	held     int32 // octets that gnet holds, as counted in loop.held
-	requests int32 // taken so far
+	requests int   // taken so far: in a day there may be more than fit into 32 bits
 
 	sniffed  []byte // the first octets, in stageSniff and stageNotTLS
 	pace     pace

@@ -174,7 +174,7 @@ func (c *conn) inspect() ConnState {
 	s := ConnState{
 		ID: c.id, Loop: l.index, Remote: c.remote, Local: c.local,
 		State: "open", Age: max(now-c.since, 0), Idle: max(now-c.active, 0),
-		Received: c.received, Sent: c.written, Requests: int(c.requests),
+		Received: c.received, Sent: c.written, Requests: c.requests,
 		Held: c.wire.buffered(),
 	}
 	s.Unsent, s.Unacked = c.wire.outstanding()

@@ -91,7 +91,7 @@ func (x *Exchange) tellDone(f func(*Exchange, RequestInfo), done RequestInfo) {
 // tellConn tells f of c.
 func (c *conn) tellConn(f func(ConnInfo)) {
 	l := c.loop
-	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: int(c.requests), Age: l.now - c.since}
+	info := ConnInfo{Remote: c.remote, Local: c.local, TLS: c.ln.tls != nil, Requests: c.requests, Age: l.now - c.since}
 	returned := false
 	defer l.recoverApp("", &returned, nil)
 	if l.srv.config().IsolateCallbacks {

@@ -127,7 +127,7 @@ func (c *conn) countRequest() {
 	c.requests++
 	srv := c.loop.srv
 	switch n := srv.config().MaxConnRequests; {
-	case n > 0 && int(c.requests) == n:
+	case n > 0 && c.requests == n:
 		c.loop.cross(limitRequests)
 		c.retire()
 	case srv.draining.Load() && !c.engine.Draining(): // which has waited for it
