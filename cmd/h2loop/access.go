@@ -26,15 +26,8 @@ func openAccessLog(to config.AccessLog, cfg *loop.Config, log *zerolog.Logger) (
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
-	format := accesslog.JSON
-	if to.Format != "" {
-		var err error
-		if format, err = accesslog.ParseFormat(string(to.Format)); err != nil {
-			return nil, err
-		}
-	}
 	access, err := accesslog.Open(accesslog.Options{
-		Path: to.File, Format: format, Loops: loops, Logger: log,
+		Path: to.File, Format: to.Format, Loops: loops, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)

@@ -23,14 +23,15 @@ const (
 
 var formatNames = [...]string{"json", "common", "combined"}
 
-// ParseFormat returns the format of that name.
-func ParseFormat(name string) (Format, error) {
+// UnmarshalText makes f the format of that name.
+func (f *Format) UnmarshalText(name []byte) error {
 	for i, n := range formatNames {
-		if n == name {
-			return Format(i), nil
+		if n == string(name) {
+			*f = Format(i)
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("%q: it must be json, common or combined", name)
+	return fmt.Errorf("%q: it must be json, common or combined", name)
 }
 
 // String returns the name of f.

@@ -4,6 +4,8 @@
 // does nothing else.
 package config
 
+import "github.com/h2loop/h2loop/cmd/h2loop/internal/accesslog"
+
 // A Config is how the program is to be. The fields are those of the file;
 // docs/configuration.md describes them all. A zero value means the default.
 type Config struct {
@@ -28,8 +30,8 @@ type Log struct {
 
 // An AccessLog is where a line for each request goes, and how it looks.
 type AccessLog struct {
-	File   string       `toml:"file"` // "" for nowhere, "-" for standard output
-	Format AccessFormat `toml:"format"`
+	File   string           `toml:"file"` // "" for nowhere, "-" for standard output
+	Format accesslog.Format `toml:"format"`
 }
 
 // A Listener is an address that is served.

@@ -17,22 +17,21 @@ import (
 // The values of fields. Each reads itself from text, and says what would be right
 // if it cannot.
 type (
-	Duration     time.Duration // more than 0
-	Timeout      time.Duration // or negative, for "off"
-	Interval     time.Duration // or negative, for "off"; a second at least
-	Age          time.Duration // whole seconds
-	Size         int64         // octets, more than 0
-	CacheSize    int64         // or negative, for "off"
-	Count        int64         // more than 0
-	Loops        int           // 0 for as many as there are CPUs
-	Status       int           // of a redirect
-	Address      string        // host:port, :port, or unix:PATH
-	Host         string        // in lower case, without a dot at the end
-	Level        string
-	Format       string
-	AccessFormat string
-	Version      uint16
-	Curve        tls.CurveID
+	Duration  time.Duration // more than 0
+	Timeout   time.Duration // or negative, for "off"
+	Interval  time.Duration // or negative, for "off"; a second at least
+	Age       time.Duration // whole seconds
+	Size      int64         // octets, more than 0
+	CacheSize int64         // or negative, for "off"
+	Count     int64         // more than 0
+	Loops     int           // 0 for as many as there are CPUs
+	Status    int           // of a redirect
+	Address   string        // host:port, :port, or unix:PATH
+	Host      string        // in lower case, without a dot at the end
+	Level     string
+	Format    string
+	Version   uint16
+	Curve     tls.CurveID
 
 	// A ClientAuth says whether clients show a certificate. It is 0 if nothing is
 	// said, and tls.ClientAuthType + 1 else.
@@ -301,9 +300,6 @@ func list(values []string) string {
 
 func (l *Level) UnmarshalText(b []byte) error { return oneOf(l, b, "debug", "info", "warn", "error") }
 
-func (f *AccessFormat) UnmarshalText(b []byte) error {
-	return oneOf(f, b, "json", "common", "combined")
-}
 func (f *Format) UnmarshalText(b []byte) error { return oneOf(f, b, "auto", "text", "json") }
 
 // Zerolog returns the level by which to log.
