@@ -69,15 +69,16 @@ var rooms = []room{
 	{
 		// Clients that talk in frames, and servers that embed loop. Nothing imports it.
 		path:    "bench/stress/...",
-		inside:  []string{"loop/...", "h2", "frames"},
+		inside:  []string{"bench/affinity", "loop/...", "h2", "frames"},
 		outside: []string{"golang.org/x/net/http2/hpack", "golang.org/x/sys/unix"},
 	},
 	{
 		// A client that knows nothing of how the server is made.
 		path:    "bench/attack/...",
-		inside:  []string{"internal/leaktest"},
+		inside:  []string{"bench/affinity", "internal/leaktest"},
 		outside: []string{"golang.org/x/net/http2/...", "golang.org/x/sys/unix"},
 	},
+	{path: "bench/affinity", outside: []string{"golang.org/x/sys/unix"}},
 	{path: "bench/...", inside: []string{"bench/..."}},
 	{path: "."},
 }

@@ -33,7 +33,7 @@ var attacks = []*attack{
 	partialRecords,
 	stalledHandshakes,
 	handshakeFlood,
-	resumedFlood,
+	connectionFlood,
 	garbageOnTLS,
 	plainOnTLS,
 	garbage,

@@ -39,8 +39,8 @@ var handshakeFlood = &attack{
 	run: func(context.Context, *enemy) error { return nil },
 }
 
-// resumedFlood is like that, and asks for one thing each time.
-var resumedFlood = &attack{
+// connectionFlood is like that, and asks for one thing each time.
+var connectionFlood = &attack{
 	name: "connection-flood", what: "connections over TLS for a request each", over: overTLS, conns: 16,
 	run: func(ctx context.Context, e *enemy) error {
 		if _, err := e.get("/bench/hello"); err != nil {

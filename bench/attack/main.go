@@ -26,6 +26,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/h2loop/h2loop/bench/affinity"
 )
 
 type settings struct {
@@ -86,7 +90,7 @@ func attackAll(ctx context.Context, s settings) error {
 		return err
 	}
 	defer ground.remove()
-	if err := pin(clientCore); err != nil {
+	if err := affinity.Pin(clientCore); err != nil && !errors.Is(err, unix.EINVAL) { // there is no such core
 		return err
 	}
 	var rows []row

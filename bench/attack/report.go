@@ -11,7 +11,6 @@ import (
 type report struct {
 	Conns int64            // connections made
 	Sent  int64            // octets
-	Got   int64            // octets
 	Seen  map[string]int64 // answers, and ends of connections
 }
 

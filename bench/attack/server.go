@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The cores of the server and of its clients. With one CPU there is one for both.
@@ -68,30 +65,6 @@ func prepare(ctx context.Context, binary string) (_ *ground, err error) {
 const secret = "outside the directory that is served"
 
 func (g *ground) remove() { _ = os.RemoveAll(g.dir) }
-
-// pin has this process run on one core, and so what it starts from now on.
-func pin(core int) error {
-	var set unix.CPUSet
-	set.Set(core)
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return err
-	}
-	for _, t := range threads {
-		tid, err := strconv.Atoi(t.Name())
-		if err != nil {
-			return err
-		}
-		err = unix.SchedSetaffinity(tid, &set)
-		if errors.Is(err, unix.EINVAL) {
-			return nil // there is no such core
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return err
-		}
-	}
-	return nil
-}
 
 // A server is one that runs.
 type server struct {

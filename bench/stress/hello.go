@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/h2loop/h2loop/bench/affinity"
 )
 
 // Where a connection of hello stops.
@@ -44,7 +46,7 @@ func hello(args []string) error {
 	if err := needDescriptors(*conns); err != nil {
 		return err
 	}
-	if err := pin(1); err != nil {
+	if err := affinity.Pin(1); err != nil {
 		return err
 	}
 	record, err := clientHello()

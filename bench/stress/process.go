@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,26 +23,6 @@ func needDescriptors(n int) error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: need, Max: max(need, lim.Max)}); err != nil {
 		return fmt.Errorf("%d connections need %d descriptors, and RLIMIT_NOFILE cannot be raised above %d (%w): "+
 			"raise the hard limit, or ask for -conns=%d", n, need, lim.Max, err, max(int(lim.Max)-others, 0))
-	}
-	return nil
-}
-
-// pin has this process run on one core, and so what it starts from now on.
-func pin(core int) error {
-	var set unix.CPUSet
-	set.Set(core)
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return err
-	}
-	for _, t := range threads {
-		tid, err := strconv.Atoi(t.Name())
-		if err != nil {
-			return err
-		}
-		if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH {
-			return err
-		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/h2loop/h2loop/bench/affinity"
 )
 
 // A setup is how the server of rsa is placed.
@@ -43,7 +45,7 @@ func handshakes(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if err := pin(1); err != nil {
+	if err := affinity.Pin(1); err != nil {
 		return err
 	}
 	if err := onCore(1, *realTime); err != nil {
