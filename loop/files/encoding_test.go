@@ -287,15 +287,23 @@ func TestCompress(t *testing.T) {
 	}
 }
 
+// holdCompressors has every compressor wait at the gate that it returns.
+func (s *site) holdCompressors() gate {
+	s.t.Helper()
+	g := make(gate)
+	for range s.files.compressors.workers {
+		s.files.compressors.AddAnyway(g)
+	}
+	s.eventually("all are at the gate", func() bool { return s.files.compressors.Waiting() == 0 })
+	return g
+}
+
 // TestCompressOnce has many ask for the same at once: one works, all are served.
 func TestCompressOnce(t *testing.T) {
 	s := newSite(t, Options{Compress: true, eager: true, CacheValid: time.Hour})
 	body := text(1 << 20)
 	s.write("a.txt", body)
-	g := make(gate)
-	for range s.files.compressors.workers {
-		s.files.compressors.AddAnyway(g)
-	}
+	g := s.holdCompressors()
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -344,10 +352,7 @@ func TestCompressBusy(t *testing.T) {
 func TestCompressChanged(t *testing.T) {
 	s := newSite(t, Options{Compress: true, eager: true, CacheValid: time.Hour})
 	s.write("a.txt", text(300<<10)) // too long to be in memory
-	g := make(gate)
-	for range s.files.compressors.workers {
-		s.files.compressors.AddAnyway(g)
-	}
+	g := s.holdCompressors()
 	got := make(chan reply)
 	go func() { got <- s.get("/a.txt", "Accept-Encoding", "gzip") }()
 	s.eventually("it waits", func() bool { return s.files.compressors.Waiting() == 1 })
