@@ -258,7 +258,7 @@ func TestAbortInQueue(t *testing.T) {
 		}
 		done <- err
 	}()
-	s.eventually("the request waits", func() bool { return s.files.jobs.Waiting() == 1 })
+	s.eventually("the request waits", func() bool { return s.files.jobs.Load() == 2 })
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("a request that no worker has seen was answered")
