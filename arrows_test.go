@@ -31,16 +31,17 @@ var noIO = []string{"net/...", "crypto/...", "os/...", "syscall/...", "sync/..."
 var rooms = []room{
 	{path: "frames", denied: noIO},
 	{path: "internal/message", outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
-	{path: "h2", inside: []string{"frames", "internal/message"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
-	{path: "internal/h1", inside: []string{"internal/message"}, denied: noIO},
+	{path: "internal/freelist"},
+	{path: "h2", inside: []string{"frames", "internal/freelist", "internal/message"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
+	{path: "internal/h1", inside: []string{"internal/freelist", "internal/message"}, denied: noIO},
 	{path: "internal/route"},
 	{path: "internal/jobs", outside: []string{"github.com/panjf2000/ants/v2"}},
 	{path: "internal/leaktest"}, // any room's tests may import it
-	{path: "tlsbridge"},
+	{path: "tlsbridge", inside: []string{"internal/freelist"}},
 	{
 		// frames too: the error codes in h2's calls are its.
 		path:   "loop",
-		inside: []string{"h2", "frames", "internal/h1", "internal/jobs", "internal/message", "internal/route", "tlsbridge"},
+		inside: []string{"h2", "frames", "internal/freelist", "internal/h1", "internal/jobs", "internal/message", "internal/route", "tlsbridge"},
 		outside: []string{
 			"github.com/panjf2000/gnet/v2/...",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
@@ -48,7 +49,7 @@ var rooms = []room{
 	},
 	{
 		path:   "loop/files",
-		inside: []string{"loop", "internal/jobs"},
+		inside: []string{"loop", "internal/freelist", "internal/jobs"},
 		outside: []string{
 			"github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",

@@ -120,7 +120,7 @@ func checkClosed(t testing.TB, c *Conn) {
 func checkShared(t testing.TB, sh *Shared) {
 	t.Helper()
 	seen := map[*Stream]bool{}
-	for _, s := range sh.streams {
+	for _, s := range sh.streams.Values() {
 		if seen[s] {
 			t.Error("a stream is free twice")
 		}
@@ -149,7 +149,7 @@ func checkShared(t testing.TB, sh *Shared) {
 		}
 	}
 	boxes := map[*outbox]bool{}
-	for _, o := range sh.outboxes {
+	for _, o := range sh.outboxes.Values() {
 		if boxes[o] {
 			t.Error("an outbox is free twice")
 		}
@@ -169,12 +169,12 @@ func checkShared(t testing.TB, sh *Shared) {
 			}
 		}
 	}
-	for _, q := range sh.schedules {
+	for _, q := range sh.schedules.Values() {
 		if *q != ([numUrgencies]level{}) {
 			t.Error("a free schedule is not empty")
 		}
 	}
-	for _, b := range sh.carries {
+	for _, b := range sh.carries.Values() {
 		if len(b) != 0 {
 			t.Error("a free carry is not empty")
 		}

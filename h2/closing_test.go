@@ -284,9 +284,9 @@ func TestNothingIsKept(t *testing.T) {
 			checkClosed(t, tc.c)
 		}()
 	}
-	if len(sh.streams) == 0 || len(sh.outboxes) == 0 || len(sh.schedules) == 0 || len(sh.carries) == 0 {
+	if sh.streams.Len() == 0 || sh.outboxes.Len() == 0 || sh.schedules.Len() == 0 || sh.carries.Len() == 0 {
 		t.Errorf("%d streams, %d outboxes, %d schedules, %d carries are free, want some of each",
-			len(sh.streams), len(sh.outboxes), len(sh.schedules), len(sh.carries))
+			sh.streams.Len(), sh.outboxes.Len(), sh.schedules.Len(), sh.carries.Len())
 	}
 	checkShared(t, sh)
 	runtime.GC()
@@ -318,8 +318,8 @@ func TestFreeListsAreBounded(t *testing.T) {
 	for range maxFreeSchedules + 10 {
 		sh.putSchedule(new([numUrgencies]level))
 	}
-	if len(sh.streams) != maxFreeStreams || len(sh.outboxes) != maxFreeOutboxes || len(sh.carries) != maxFreeCarries || len(sh.schedules) != maxFreeSchedules {
-		t.Errorf("%d %d %d %d", len(sh.streams), len(sh.outboxes), len(sh.carries), len(sh.schedules))
+	if sh.streams.Len() != maxFreeStreams || sh.outboxes.Len() != maxFreeOutboxes || sh.carries.Len() != maxFreeCarries || sh.schedules.Len() != maxFreeSchedules {
+		t.Errorf("%d %d %d %d", sh.streams.Len(), sh.outboxes.Len(), sh.carries.Len(), sh.schedules.Len())
 	}
 	sh = NewShared(Config{})
 	big := &outbox{}
@@ -327,7 +327,7 @@ func TestFreeListsAreBounded(t *testing.T) {
 	sh.putOutbox(big)
 	sh.putCarry(make([]byte, maxKeptScratch+1))
 	sh.putCarry(nil)
-	if len(sh.outboxes)+len(sh.carries) != 0 {
+	if sh.outboxes.Len()+sh.carries.Len() != 0 {
 		t.Error("large buffers are kept")
 	}
 }

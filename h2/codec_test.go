@@ -162,7 +162,7 @@ func TestManyFields(t *testing.T) {
 	if got != 2*message.MaxKeptFields {
 		t.Errorf("%d fields", got)
 	}
-	if s := tc.sh.streams[0]; cap(s.Request.Fields) != 0 || cap(s.Request.Trailers) != 0 {
+	if s := tc.sh.streams.Values()[0]; cap(s.Request.Fields) != 0 || cap(s.Request.Trailers) != 0 {
 		t.Errorf("a free stream keeps %d and %d fields", cap(s.Request.Fields), cap(s.Request.Trailers))
 	}
 }

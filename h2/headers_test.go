@@ -256,7 +256,7 @@ func TestSection10_5_1_HeaderBomb(t *testing.T) {
 	block := append(tc.block(requestFields("GET", nil)...), strings.Repeat("\xbe", 16000)...)
 	tc.recv(frames.AppendHeaders(nil, frames.Headers{StreamID: 3, Fragment: block, EndStream: true, EndHeaders: true}))
 	tc.want("the list is too long", "HEADERS 3 :status=431 content-length=0 END_STREAM")
-	for _, s := range tc.sh.streams {
+	for _, s := range tc.sh.streams.Values() {
 		if cap(s.Request.Fields) > message.MaxKeptFields {
 			t.Errorf("a free stream keeps %d fields", cap(s.Request.Fields))
 		}
@@ -323,7 +323,7 @@ func TestSection4_3_CompressionErrors(t *testing.T) {
 				tc.recv(headerFrames(1, true, []byte(block)))
 			}
 			tc.wantConnError(why, frames.ErrCodeCompression)
-			if n := len(tc.sh.streams); n != 1 {
+			if n := tc.sh.streams.Len(); n != 1 {
 				t.Errorf("%s: %d free streams, want the one that was begun", why, n)
 			}
 		}
@@ -574,10 +574,10 @@ func TestCloseInsideABlock(t *testing.T) {
 	tc.recv(headerFrames(1, true, block, len(block))[:frames.HeaderLen+len(block)])
 	tc.recv([]byte("\x00\x00\x01\x09\x00\x00\x00\x00\x01\x82"), []byte("\x00\x00\x02\x09\x00\x00\x00\x00\x01\x82"))
 	tc.c.Close()
-	if n := len(tc.sh.streams); n != 1 {
+	if n := tc.sh.streams.Len(); n != 1 {
 		t.Errorf("%d free streams, want 1", n)
 	}
-	if n := len(tc.sh.carries); n != 1 {
+	if n := tc.sh.carries.Len(); n != 1 {
 		t.Errorf("%d free carries, want the one that the frame needed", n)
 	}
 	if !tc.c.Finished() {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/internal/freelist"
 )
 
 // Shared is what the connections of one event loop have in common: the
@@ -29,10 +30,10 @@ type Shared struct {
 	cfg       *Config // of connections to come; it is not written to
 	unread    int     // octets of request bodies that are kept
 	taken     int     // from Pool
-	streams   []*Stream
-	outboxes  []*outbox
-	carries   [][]byte
-	schedules []*[numUrgencies]level
+	streams   freelist.List[*Stream]
+	outboxes  freelist.List[*outbox]
+	carries   freelist.List[[]byte]
+	schedules freelist.List[*[numUrgencies]level]
 }
 
 // What a free list keeps. A loop rarely has more than a few outboxes in use,
@@ -44,6 +45,7 @@ const (
 	maxFreeCarries   = 64
 	maxFreeSchedules = 256
 	maxKeptScratch   = 64 << 10
+	keptFree         = 16 // of each, needed or not
 )
 
 // NewShared returns what the connections of a new event loop share.
@@ -103,21 +105,16 @@ func (sh *Shared) keep(n int) {
 	}
 }
 
-// pop takes the last element of a free list, or the zero value of T.
-func pop[T any](list *[]T) (v T) {
-	n := len(*list)
-	if n == 0 {
-		return v
-	}
-	v = (*list)[n-1]
-	var zero T
-	(*list)[n-1] = zero
-	*list = (*list)[:n-1]
-	return v
+// Trim forgets what free lists hold and nobody has needed since it was last called.
+func (sh *Shared) Trim() {
+	sh.streams.Trim(keptFree)
+	sh.outboxes.Trim(keptFree)
+	sh.carries.Trim(keptFree)
+	sh.schedules.Trim(keptFree)
 }
 
 func (sh *Shared) getStream() *Stream {
-	if s := pop(&sh.streams); s != nil {
+	if s := sh.streams.Pop(); s != nil {
 		return s
 	}
 	return new(Stream)
@@ -125,13 +122,11 @@ func (sh *Shared) getStream() *Stream {
 
 func (sh *Shared) putStream(s *Stream) {
 	s.reset()
-	if len(sh.streams) < maxFreeStreams {
-		sh.streams = append(sh.streams, s)
-	}
+	sh.streams.Push(s, maxFreeStreams)
 }
 
 func (sh *Shared) getOutbox() *outbox {
-	if o := pop(&sh.outboxes); o != nil {
+	if o := sh.outboxes.Pop(); o != nil {
 		return o
 	}
 	return &outbox{Batch: frames.Batch{Scratch: make([]byte, 0, 4<<10)}}
@@ -142,26 +137,26 @@ func (sh *Shared) putOutbox(o *outbox) {
 	o.number, o.answers = 0, 0
 	clear(o.releases)
 	o.releases = o.releases[:0]
-	if len(sh.outboxes) < maxFreeOutboxes && cap(o.Scratch) <= maxKeptScratch {
-		sh.outboxes = append(sh.outboxes, o)
+	if cap(o.Scratch) <= maxKeptScratch {
+		sh.outboxes.Push(o, maxFreeOutboxes)
 	}
 }
 
 func (sh *Shared) getCarry() []byte {
-	if b := pop(&sh.carries); b != nil {
+	if b := sh.carries.Pop(); b != nil {
 		return b
 	}
 	return make([]byte, 0, 512)
 }
 
 func (sh *Shared) putCarry(b []byte) {
-	if b != nil && len(sh.carries) < maxFreeCarries && cap(b) <= maxKeptScratch {
-		sh.carries = append(sh.carries, b[:0])
+	if b != nil && cap(b) <= maxKeptScratch {
+		sh.carries.Push(b[:0], maxFreeCarries)
 	}
 }
 
 func (sh *Shared) getSchedule() *[numUrgencies]level {
-	if q := pop(&sh.schedules); q != nil {
+	if q := sh.schedules.Pop(); q != nil {
 		return q
 	}
 	return new([numUrgencies]level)
@@ -169,7 +164,5 @@ func (sh *Shared) getSchedule() *[numUrgencies]level {
 
 // putSchedule takes back empty levels.
 func (sh *Shared) putSchedule(q *[numUrgencies]level) {
-	if len(sh.schedules) < maxFreeSchedules {
-		sh.schedules = append(sh.schedules, q)
-	}
+	sh.schedules.Push(q, maxFreeSchedules)
 }

@@ -46,6 +46,7 @@ type eventLoop struct {
 	lengths [lengthCache]lengthText
 	wheel   wheel
 	now     time.Duration // since the server was made, as of the last tick
+	trimAt  time.Duration
 	second  int64
 	date    string // for the Date field, as of second
 
@@ -392,7 +393,22 @@ func (l *eventLoop) tick() {
 	l.adopt()
 	l.wheel.advance(l.now)
 	l.crew.trim()
+	if l.now >= l.trimAt {
+		l.trimAt = l.now + trimEvery
+		l.trim()
+	}
 	l.publish()
+}
+
+// trimEvery is how often a loop forgets what a rush has left.
+const trimEvery = 500 * time.Millisecond
+
+// trim gives memory back that nobody has needed since it was last called.
+func (l *eventLoop) trim() {
+	l.shared.Trim()
+	l.shared1.Trim()
+	l.records.Trim()
+	l.free.trim()
 }
 
 func (l *eventLoop) setTime() {

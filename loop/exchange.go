@@ -11,6 +11,7 @@ import (
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/freelist"
 	"github.com/h2loop/h2loop/internal/h1"
 	"github.com/h2loop/h2loop/internal/message"
 	"github.com/h2loop/h2loop/internal/route"
@@ -75,33 +76,38 @@ type Exchange struct {
 // An exchangeList is a loop's free list of exchanges, and one of those who give
 // their bodies back.
 type exchangeList struct {
-	free  []*Exchange
-	owned []*ownedBody
+	free  freelist.List[*Exchange]
+	owned freelist.List[*ownedBody]
 }
 
-const maxFreeExchanges = 4096
+const (
+	maxFreeExchanges  = 4096
+	keptFreeExchanges = 16 // needed or not
+)
+
+// trim forgets those that nobody has needed since it was last called.
+func (l *exchangeList) trim() {
+	l.free.Trim(keptFreeExchanges)
+	l.owned.Trim(keptFreeExchanges)
+}
 
 func (l *exchangeList) get() *Exchange {
-	n := len(l.free)
-	if n == 0 {
-		return new(Exchange)
+	if x := l.free.Pop(); x != nil {
+		return x
 	}
-	x := l.free[n-1]
-	l.free[n-1] = nil
-	l.free = l.free[:n-1]
-	return x
+	return new(Exchange)
 }
 
 // put takes back an exchange that is over and in no callback.
 func (l *exchangeList) put(x *Exchange) {
-	if len(l.free) >= maxFreeExchanges {
+	if l.free.Len() >= maxFreeExchanges {
 		return
 	}
 	x.dropFields()
 	x.match.Reset()
 	x.conn, x.h2, x.h1, x.path, x.query, x.values = nil, nil, nil, "", "", nil
 	x.answered, x.async, x.status = false, false, 0
-	l.free = append(l.free, x)
+	l.free.Push(x, maxFreeExchanges)
 }
 
 // newExchange returns the exchange of a request that has come.

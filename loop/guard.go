@@ -165,9 +165,9 @@ const maxFreeOwned = 1024
 
 func (x *Exchange) newOwnedBody(release func()) *ownedBody {
 	l := &x.conn.loop.free
-	o := new(ownedBody)
-	if n := len(l.owned); n > 0 {
-		o, l.owned = l.owned[n-1], l.owned[:n-1]
+	o := l.owned.Pop()
+	if o == nil {
+		o = new(ownedBody)
 	}
 	*o = ownedBody{x.conn.loop, x.match.Pattern, release}
 	return o
@@ -178,9 +178,7 @@ func (o *ownedBody) Release() {
 	o.call()
 	l := &o.loop.free
 	*o = ownedBody{}
-	if len(l.owned) < maxFreeOwned {
-		l.owned = append(l.owned, o)
-	}
+	l.owned.Push(o, maxFreeOwned)
 }
 
 func (o *ownedBody) call() {

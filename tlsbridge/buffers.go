@@ -1,5 +1,7 @@
 package tlsbridge
 
+import "github.com/h2loop/h2loop/internal/freelist"
+
 const (
 	// smallBuf holds the answers of a turn with some dozens of small
 	// requests, alerts and tickets.
@@ -23,9 +25,10 @@ type Buffers struct {
 	plain []byte // what one record held; lent to the callback of Receive
 	stage []byte // one record's worth of small segments; full only inside Seal
 
-	small  [][]byte // each of capacity smallBuf
-	medium [][]byte // each of capacity mediumBuf
-	large  []byte   // nil, or of a capacity in (mediumBuf, largeBuf]
+	small  freelist.List[[]byte] // each of capacity smallBuf
+	medium freelist.List[[]byte] // each of capacity mediumBuf
+	large  []byte                // nil, or of a capacity in (mediumBuf, largeBuf]
+	needed bool                  // large, since Trim
 }
 
 // NewBuffers returns the buffers of one event loop.
@@ -40,9 +43,9 @@ func NewBuffers() *Buffers {
 func (f *Buffers) get(n int) []byte {
 	switch {
 	case n <= smallBuf:
-		return pop(&f.small, smallBuf)
+		return orMake(f.small.Pop(), smallBuf)
 	case n <= mediumBuf:
-		return pop(&f.medium, mediumBuf)
+		return orMake(f.medium.Pop(), mediumBuf)
 	case n <= cap(f.large):
 		b := f.large
 		f.large = nil
@@ -67,28 +70,27 @@ func (f *Buffers) put(b []byte) {
 	b = b[:0]
 	switch c := cap(b); {
 	case c == smallBuf:
-		push(&f.small, b, keepSmall)
+		f.small.Push(b, keepSmall)
 	case c == mediumBuf:
-		push(&f.medium, b, keepMedium)
+		f.medium.Push(b, keepMedium)
 	case c > mediumBuf && c <= largeBuf && c > cap(f.large):
-		f.large = b
+		f.large, f.needed = b, true
 	}
 }
 
-// pop takes the buffer that was used last: it is the likeliest to be in cache.
-func pop(list *[][]byte, size int) []byte {
-	l := *list
-	if len(l) == 0 {
+func orMake(b []byte, size int) []byte {
+	if b == nil {
 		return make([]byte, 0, size)
 	}
-	b := l[len(l)-1]
-	l[len(l)-1] = nil
-	*list = l[:len(l)-1]
 	return b
 }
 
-func push(list *[][]byte, b []byte, keep int) {
-	if len(*list) < keep {
-		*list = append(*list, b)
+// Trim forgets buffers that nobody has needed since it was last called.
+func (f *Buffers) Trim() {
+	f.small.Trim(1)
+	f.medium.Trim(0)
+	if !f.needed {
+		f.large = nil
 	}
+	f.needed = false
 }

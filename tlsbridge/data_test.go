@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -549,7 +550,7 @@ func TestBuffers(t *testing.T) {
 
 	// However many come back, what is kept is bounded.
 	kept := func() (n int) {
-		for _, b := range append(append([][]byte{f.large}, f.small...), f.medium...) {
+		for _, b := range slices.Concat([][]byte{f.large}, f.small.Values(), f.medium.Values()) {
 			n += cap(b)
 		}
 		return n
@@ -561,6 +562,16 @@ func TestBuffers(t *testing.T) {
 	}
 	if most := keepSmall*smallBuf + keepMedium*mediumBuf + largeBuf; kept() != most {
 		t.Errorf("%d octets kept, want %d", kept(), most)
+	}
+	f.Trim()
+	for _, n := range []int{smallBuf, mediumBuf, largeBuf} {
+		f.put(f.get(n))
+	}
+	if f.Trim(); kept() != smallBuf+mediumBuf+largeBuf {
+		t.Errorf("%d octets kept, want one buffer of each kind, which were needed", kept())
+	}
+	if f.Trim(); kept() != smallBuf {
+		t.Errorf("%d octets kept, want %d: nobody has needed more", kept(), smallBuf)
 	}
 }
 
@@ -584,8 +595,8 @@ func TestBuffersComeBack(t *testing.T) {
 			l.end()
 		}
 	}
-	if len(f.small) != 1 || len(f.medium) != 1 || cap(f.large) != largeBuf {
-		t.Errorf("%d small, %d medium and a large one of %d; want 1, 1 and %d", len(f.small), len(f.medium), cap(f.large), largeBuf)
+	if f.small.Len() != 1 || f.medium.Len() != 1 || cap(f.large) != largeBuf {
+		t.Errorf("%d small, %d medium and a large one of %d; want 1, 1 and %d", f.small.Len(), f.medium.Len(), cap(f.large), largeBuf)
 	}
 }
 

@@ -11,8 +11,7 @@ import (
 // collects when as much again has been allocated, or after two minutes: a server
 // that has become quiet would keep what it does not need until then.
 func giveBackMemory(ctx context.Context) {
-	const every = time.Second
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	h := heapWatch{}
 	for {
@@ -46,22 +45,41 @@ func readHeap() heap {
 
 const (
 	worthFreeing = 4 << 20 // less is not worth a collection
-	quietRate    = 1 << 20 // octets allocated between two looks
+	quietRate    = 1 << 19 // octets allocated between two looks
+	looksAgain   = 4       // times, each twice as long after the one before
 )
 
 // A heapWatch decides when to give memory back: once allocation has died down, if
-// much more is held than after the last time. A time that was in vain raises what
-// that is.
+// much more is held than after the last time, and some times again: connections that
+// were open still may be closed then. A time that was in vain raises what is much.
 type heapWatch struct {
-	last heap
-	kept uint64 // held after the last time
+	last  heap
+	kept  uint64 // held after the last time
+	again int    // times that are left to look again without a new reason
+	wait  int    // looks until the next of them
 }
 
 // look reports whether now is the time.
 func (w *heapWatch) look(now heap) bool {
 	quiet := now.allocated-w.last.allocated < quietRate
 	w.last = now
-	return quiet && now.held > w.kept+worthFreeing
+	if !quiet {
+		return false
+	}
+	if now.held > w.kept+worthFreeing {
+		w.again = looksAgain
+		w.wait = 1
+		return true
+	}
+	if w.again == 0 {
+		return false
+	}
+	if w.wait--; w.wait > 0 {
+		return false
+	}
+	w.again--
+	w.wait = 1 << (looksAgain - w.again)
+	return true
 }
 
 func (w *heapWatch) freed(now heap) { w.last, w.kept = now, now.held }

@@ -12,13 +12,22 @@ func TestHeapWatch(t *testing.T) {
 	}{
 		{10 * mib, 10 * mib, false, 0},      // it has just started
 		{10 * mib, 10 * mib, true, 3 * mib}, // and is quiet
-		{6 * mib, 10 * mib, false, 0},       // little is to be had
-		{90 * mib, 110 * mib, false, 0},     // a rush
-		{90 * mib, 210 * mib, false, 0},     // that goes on
+		{6 * mib, 10 * mib, true, 3 * mib},  // it may be less by now
+		{6 * mib, 10 * mib, false, 0},
+		{6 * mib, 10 * mib, true, 3 * mib},
+		{90 * mib, 110 * mib, false, 0}, // a rush
+		{90 * mib, 210 * mib, false, 0}, // that goes on
 		{90 * mib, 210 * mib, true, 80 * mib},
-		{80 * mib, 210 * mib, false, 0}, // it was in use
-		{83 * mib, 210 * mib, false, 0},
-		{85 * mib, 210 * mib, true, 3 * mib},
+		{80 * mib, 210 * mib, true, 78 * mib}, // it was in use
+		{80 * mib, 210 * mib, false, 0},
+		{80 * mib, 210 * mib, true, 3 * mib},
+		{3 * mib, 210 * mib, false, 0},
+		{3 * mib, 210 * mib, false, 0},
+		{3 * mib, 210 * mib, false, 0},
+		{3 * mib, 210 * mib, true, 3 * mib},
+		{3 * mib, 210 * mib, false, 0},
+		{9 * mib, 210 * mib, true, 3 * mib}, // a small rush between two looks
+		{3 * mib, 210 * mib, true, 3 * mib},
 	} {
 		if got := w.look(heap{step.held, step.allocated}); got != step.want {
 			t.Errorf("step %d: %v", i, got)

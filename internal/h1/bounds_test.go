@@ -81,7 +81,7 @@ func TestEndWithinPull(t *testing.T) {
 			}
 			tc.wantReleased("over", map[string]int{"s": 1})
 			tc.wantFinished("over", true)
-			if b := &tc.sh.streams[0].body; b.idle || b.end || b.pending() {
+			if b := &tc.sh.streams.Values()[0].body; b.idle || b.end || b.pending() {
 				t.Errorf("a free stream has %+v", b)
 			}
 			if len(tc.events) != 1 || tc.stream != nil {

@@ -297,7 +297,7 @@ func TestFreeLists(t *testing.T) {
 	s.App = "x"
 	tc.respond(s, "ok")
 	tc.flush()
-	free := tc.sh.streams[0]
+	free := tc.sh.streams.Values()[0]
 	if free != s || free.App != nil || free.answered || free.ended || free.head != 0 || free.Request.Protocol != "" ||
 		len(free.Request.Fields) != 0 || free.unread != 0 || free.body.end || free.received != 0 {
 		t.Errorf("%+v", free)
@@ -305,7 +305,7 @@ func TestFreeLists(t *testing.T) {
 	in := "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", message.MaxKeptFields+1) + "\r\n"
 	tc.request = nil
 	tc.recv(in)
-	if n := cap(tc.sh.streams[0].Request.Fields); n > message.MaxKeptFields {
+	if n := cap(tc.sh.streams.Values()[0].Request.Fields); n > message.MaxKeptFields {
 		t.Errorf("a free stream keeps %d fields", n)
 	}
 	for l := range NumLimits {

@@ -155,7 +155,7 @@ func TestLateFields(t *testing.T) {
 		if closed != want {
 			t.Errorf("in Closed: %s", closed)
 		}
-		s := again.sh.streams[len(again.sh.streams)-1]
+		s := again.sh.streams.Values()[again.sh.streams.Len()-1]
 		if s.Request.Late != nil || s.late.block != nil || s.late.memo != nil || len(s.late.lines) != 0 {
 			t.Errorf("a free stream has %+v", s.late)
 		}

@@ -3,6 +3,8 @@ package h1
 import (
 	"hash/maphash"
 	"time"
+
+	"github.com/h2loop/h2loop/internal/freelist"
 )
 
 // Shared is what the connections of one event loop have in common: the
@@ -25,9 +27,9 @@ type Shared struct {
 
 	cfg      *Config // of connections to come; it is not written to
 	unread   int     // octets that are held, where Bodies does not count them
-	streams  []*Stream
-	outboxes []*outbox
-	carries  [][]byte
+	streams  freelist.List[*Stream]
+	outboxes freelist.List[*outbox]
+	carries  freelist.List[[]byte]
 	heads    headMemos
 	sent     sentMemos
 }
@@ -47,6 +49,7 @@ const (
 	maxFreeCarries  = 64
 	maxKeptScratch  = 64 << 10
 	maxKeptReleases = 1024
+	keptFree        = 16 // of each, needed or not
 )
 
 // NewShared returns what the connections of a new event loop share.
@@ -78,21 +81,15 @@ func (sh *Shared) bodyRoom() int {
 	return sh.cfg.MaxUnreadTotal - sh.unread
 }
 
-// pop takes the last element of a free list, or the zero value of T.
-func pop[T any](list *[]T) (v T) {
-	n := len(*list)
-	if n == 0 {
-		return v
-	}
-	v = (*list)[n-1]
-	var zero T
-	(*list)[n-1] = zero
-	*list = (*list)[:n-1]
-	return v
+// Trim forgets what free lists hold and nobody has needed since it was last called.
+func (sh *Shared) Trim() {
+	sh.streams.Trim(keptFree)
+	sh.outboxes.Trim(keptFree)
+	sh.carries.Trim(keptFree)
 }
 
 func (sh *Shared) getStream() *Stream {
-	if s := pop(&sh.streams); s != nil {
+	if s := sh.streams.Pop(); s != nil {
 		return s
 	}
 	return new(Stream)
@@ -100,13 +97,11 @@ func (sh *Shared) getStream() *Stream {
 
 func (sh *Shared) putStream(s *Stream) {
 	s.reset()
-	if len(sh.streams) < maxFreeStreams {
-		sh.streams = append(sh.streams, s)
-	}
+	sh.streams.Push(s, maxFreeStreams)
 }
 
 func (sh *Shared) getOutbox() *outbox {
-	if o := pop(&sh.outboxes); o != nil {
+	if o := sh.outboxes.Pop(); o != nil {
 		return o
 	}
 	return &outbox{scratch: make([]byte, 0, 4<<10)}
@@ -114,20 +109,20 @@ func (sh *Shared) getOutbox() *outbox {
 
 func (sh *Shared) putOutbox(o *outbox) {
 	o.reset()
-	if len(sh.outboxes) < maxFreeOutboxes && cap(o.scratch) <= maxKeptScratch && cap(o.releases) <= maxKeptReleases {
-		sh.outboxes = append(sh.outboxes, o)
+	if cap(o.scratch) <= maxKeptScratch && cap(o.releases) <= maxKeptReleases {
+		sh.outboxes.Push(o, maxFreeOutboxes)
 	}
 }
 
 func (sh *Shared) getCarry() []byte {
-	if b := pop(&sh.carries); b != nil {
+	if b := sh.carries.Pop(); b != nil {
 		return b
 	}
 	return make([]byte, 0, 512)
 }
 
 func (sh *Shared) putCarry(b []byte) {
-	if b != nil && len(sh.carries) < maxFreeCarries && cap(b) <= maxKeptScratch {
-		sh.carries = append(sh.carries, b[:0])
+	if b != nil && cap(b) <= maxKeptScratch {
+		sh.carries.Push(b[:0], maxFreeCarries)
 	}
 }

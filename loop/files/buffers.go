@@ -1,8 +1,12 @@
 package files
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/h2loop/h2loop/internal/freelist"
 )
 
 // chunkSizes are the capacities of chunks. One turn of a connection sends one
@@ -32,8 +36,11 @@ type chunk struct {
 
 // keptShare is the part of the budget that chunks which nobody needs may hold.
 // A sync.Pool would forget them at each collection, and fresh memory costs more
-// than reading a file into it.
-const keptShare = 4
+// than reading a file into it. Those that nobody has needed for trimEvery go.
+const (
+	keptShare = 4
+	trimEvery = 500 * time.Millisecond
+)
 
 // buffers lends chunks.
 type buffers struct {
@@ -42,8 +49,9 @@ type buffers struct {
 	taken  atomic.Int64 // chunks
 
 	mu   sync.Mutex
-	free [len(chunkSizes)][]*chunk
+	free [len(chunkSizes)]freelist.List[*chunk]
 	kept int64 // octets in free
+	late bool  // forget is to run
 }
 
 // fits reports whether a chunk of size octets is within its share.
@@ -98,14 +106,10 @@ func (b *buffers) put(c *chunk) {
 func (b *buffers) pop(class int) *chunk {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := b.free[class]
-	if len(list) == 0 {
-		return nil
+	c := b.free[class].Pop()
+	if c != nil {
+		b.kept -= int64(len(c.space))
 	}
-	c := list[len(list)-1]
-	list[len(list)-1] = nil
-	b.free[class] = list[:len(list)-1]
-	b.kept -= int64(len(c.space))
 	return c
 }
 
@@ -117,6 +121,24 @@ func (b *buffers) push(c *chunk) {
 	if b.kept+size > b.budget/keptShare {
 		return
 	}
-	b.free[c.class] = append(b.free[c.class], c)
+	b.free[c.class].Push(c, math.MaxInt)
 	b.kept += size
+	if !b.late {
+		b.late = true
+		time.AfterFunc(trimEvery, b.forget)
+	}
+}
+
+// forget drops chunks that nobody has needed since it last ran.
+func (b *buffers) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = 0
+	for class := range b.free {
+		b.free[class].Trim(0)
+		b.kept += int64(b.free[class].Len()) * int64(chunkSizes[class])
+	}
+	if b.late = b.kept > 0; b.late {
+		time.AfterFunc(trimEvery, b.forget)
+	}
 }

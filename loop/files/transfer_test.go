@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestLengths sends files around every size at which something changes.
@@ -365,4 +366,32 @@ func TestChunkTwice(t *testing.T) {
 		}
 	}()
 	b.put(c)
+}
+
+// TestChunksAreForgotten has a rush of chunks and then none: they do not stay.
+func TestChunksAreForgotten(t *testing.T) {
+	b := buffers{budget: 64 << 20}
+	var chunks []*chunk
+	for range 8 {
+		chunks = append(chunks, b.get(maxChunk))
+	}
+	for _, c := range chunks {
+		b.put(c)
+	}
+	kept := func() int64 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.kept
+	}
+	if n := kept(); n != 8*maxChunk {
+		t.Fatalf("%d octets kept at once, want all 8 chunks", n)
+	}
+	for deadline := time.Now().Add(long); kept() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d octets kept", kept())
+		}
+	}
+	if b.get(maxChunk); kept() != 0 {
+		t.Error("what was forgotten is there")
+	}
 }
