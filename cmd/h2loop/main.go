@@ -145,7 +145,7 @@ func serve(s *server) error {
 	defer stop()
 	manager.watch(ctx, s.loop)
 	context.AfterFunc(ctx, watcher.leave)
-	go giveBackMemory(ctx)
+	go giveBackMemory(ctx, func() int { st := s.loop.Stats(); return st.Connections + st.OpenRequests })
 	go s.tend(ctx.Done())
 	if err := s.loop.Run(ctx); err != nil {
 		return err

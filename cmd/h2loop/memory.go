@@ -9,8 +9,9 @@ import (
 
 // giveBackMemory returns to the system what a rush has left behind. The runtime
 // collects when as much again has been allocated, or after two minutes: a server
-// that has become quiet would keep what it does not need until then.
-func giveBackMemory(ctx context.Context) {
+// that has become quiet would keep what it does not need until then. open returns how
+// many connections and requests there are.
+func giveBackMemory(ctx context.Context, open func() int) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	h := heapWatch{}
@@ -19,7 +20,7 @@ func giveBackMemory(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if h.look(readHeap()) {
+			if h.look(readHeap(), open()) {
 				debug.FreeOSMemory()
 				h.freed(readHeap())
 			}
@@ -47,28 +48,32 @@ const (
 	worthFreeing = 4 << 20 // less is not worth a collection
 	quietRate    = 1 << 19 // octets allocated between two looks
 	looksAgain   = 4       // times, each twice as long after the one before
+	worthLooking = 16      // connections and requests that are over
 )
 
 // A heapWatch decides when to give memory back: once allocation has died down, if
-// much more is held than after the last time, and some times again: connections that
-// were open still may be closed then. A time that was in vain raises what is much.
+// much more is held than after the last time, and some times again, also when half of
+// what was open then is over. A time that was in vain raises what is much.
 type heapWatch struct {
 	last  heap
 	kept  uint64 // held after the last time
+	most  int    // were open at once since then
 	again int    // times that are left to look again without a new reason
 	wait  int    // looks until the next of them
 }
 
 // look reports whether now is the time.
-func (w *heapWatch) look(now heap) bool {
+func (w *heapWatch) look(now heap, open int) bool {
 	quiet := now.allocated-w.last.allocated < quietRate
 	w.last = now
+	w.most = max(w.most, open)
 	if !quiet {
 		return false
 	}
-	if now.held > w.kept+worthFreeing {
+	if now.held > w.kept+worthFreeing || open <= w.most/2 && w.most-open >= worthLooking {
 		w.again = looksAgain
 		w.wait = 1
+		w.most = open
 		return true
 	}
 	if w.again == 0 {

@@ -29,11 +29,33 @@ func TestHeapWatch(t *testing.T) {
 		{9 * mib, 210 * mib, true, 3 * mib}, // a small rush between two looks
 		{3 * mib, 210 * mib, true, 3 * mib},
 	} {
-		if got := w.look(heap{step.held, step.allocated}); got != step.want {
+		if got := w.look(heap{step.held, step.allocated}, 0); got != step.want {
 			t.Errorf("step %d: %v", i, got)
 		}
 		if step.want {
 			w.freed(heap{step.left, step.allocated})
 		}
+	}
+}
+
+// TestHeapWatchSeesEnds has a rush that allocates nothing end.
+func TestHeapWatchSeesEnds(t *testing.T) {
+	var w heapWatch
+	now := heap{3 << 20, 0}
+	for range 100 {
+		w.look(now, 1000)
+	}
+	for i, step := range []struct {
+		open int
+		want bool
+	}{{1000, false}, {600, false}, {500, true}, {490, true}, {485, false}, {485, true}, {485, false}} {
+		if got := w.look(now, step.open); got != step.want {
+			t.Errorf("step %d, %d open: %v", i, step.open, got)
+		}
+	}
+	w = heapWatch{}
+	w.look(now, worthLooking-1)
+	if w.look(now, 0) {
+		t.Error("a handful of connections is worth a collection")
 	}
 }

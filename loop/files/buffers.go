@@ -22,7 +22,7 @@ const (
 
 // budgetShare is the part of what is left of the budget that one chunk may
 // take: the chunks of many slow readers become smaller before they use it up.
-const budgetShare = 16
+const budgetShare = 8
 
 // A chunk holds file contents on their way out. It belongs to one response at
 // a time.
@@ -34,13 +34,10 @@ type chunk struct {
 	taken bool
 }
 
-// keptShare is the part of the budget that chunks which nobody needs may hold.
-// A sync.Pool would forget them at each collection, and fresh memory costs more
-// than reading a file into it. Those that nobody has needed for trimEvery go.
-const (
-	keptShare = 4
-	trimEvery = 500 * time.Millisecond
-)
+// trimEvery is how often chunks go that nobody has needed meanwhile. A sync.Pool
+// would forget them at each collection, and fresh memory costs more than reading a
+// file into it.
+const trimEvery = 500 * time.Millisecond
 
 // buffers lends chunks.
 type buffers struct {
@@ -118,7 +115,7 @@ func (b *buffers) push(c *chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	size := int64(len(c.space))
-	if b.kept+size > b.budget/keptShare {
+	if b.kept+size > b.budget {
 		return
 	}
 	b.free[c.class].Push(c, math.MaxInt)

@@ -29,7 +29,7 @@ type Options struct {
 
 	// MaxBuffered is how many octets of file contents may be in memory before
 	// responses make do with the smallest chunks. What the cache holds does
-	// not count. Default 64 MiB.
+	// not count. Default 8 MiB.
 	MaxBuffered int64
 
 	// Cache is how many octets are kept in memory of files of up to 256 KiB
@@ -100,7 +100,7 @@ const (
 	defaultIndex       = "index.html"
 	defaultQueue       = 1024
 	defaultMaxOpen     = 4096
-	defaultMaxBuffered = 64 << 20
+	defaultMaxBuffered = 8 << 20
 	defaultCache       = 64 << 20
 	defaultCacheValid  = time.Second
 	minWorkers         = 16
