@@ -351,6 +351,7 @@ func (m *wireRequest) toThem(t *testing.T, in []byte) finding {
 	})
 	var running sync.WaitGroup
 	running.Go(func() {
+		//nolint:staticcheck // http.Server takes a listener, which a request each would be slow with
 		(&http2.Server{}).ServeConn(server, &http2.ServeConnOpts{
 			Handler:    handler,
 			BaseConfig: &http.Server{ErrorLog: log.New(io.Discard, "", 0)},
