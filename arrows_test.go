@@ -79,6 +79,7 @@ var rooms = []room{
 		inside:  []string{"bench/affinity", "internal/leaktest"},
 		outside: []string{"golang.org/x/net/http2/...", "golang.org/x/sys/unix"},
 	},
+	{path: "bench/soak/..."}, // as little as an attacker does
 	{path: "bench/affinity", outside: []string{"golang.org/x/sys/unix"}},
 	{path: "bench/...", inside: []string{"bench/..."}},
 	{path: "."},
