@@ -53,11 +53,11 @@ func (l *load) reset(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
-	n := rand.IntN(512 << 10)
-	if err := same(io.LimitReader(resp.Body, int64(n)), f.body[:n], nil); err != nil {
+	if err := checkStatus(resp, http.StatusOK); err != nil {
 		return err
 	}
-	return nil
+	n := rand.IntN(512 << 10)
+	return same(io.LimitReader(resp.Body, int64(n)), f.body[:n], nil)
 }
 
 var errAborted = errors.New("aborted")
@@ -68,6 +68,9 @@ func (l *load) abortUpload(ctx context.Context) error {
 	resp, err := next(l, l.keep).do(ctx, request{method: http.MethodPost, host: pick(hosts), path: "/bench/upload", body: body, length: -1})
 	if err == nil {
 		_ = resp.Body.Close()
+		if err := checkStatus(resp, http.StatusOK); err != nil {
+			return err
+		}
 		return fmt.Errorf("an upload without an end is answered: %s", resp.Status)
 	}
 	if !errors.Is(err, errAborted) {
@@ -131,19 +134,18 @@ func (l *load) stall(ctx context.Context) error {
 // outlast waits for the server to end a connection. In a short run it does not wait so
 // long.
 func (l *load) outlast(c *rawConn) error {
-	gone := make(chan error, 1)
+	over := make(chan struct{})
+	defer close(over)
 	go func() {
-		_, err := io.Copy(io.Discard, c.r)
-		gone <- err
-	}()
-	select {
-	case err := <-gone:
-		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			return fmt.Errorf("the server leaves a connection alone that has stalled for %v", patience)
+		select {
+		case <-l.ending:
+			_ = c.Close()
+		case <-over:
 		}
-	case <-l.ending:
-		_ = c.Close()
-		<-gone
+	}()
+	_, err := io.Copy(io.Discard, c.r)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("the server leaves a connection alone that has stalled for %v", patience)
 	}
 	return nil
 }
@@ -192,6 +194,7 @@ const attackFor = 150 * time.Millisecond
 func (l *load) attackOnce(ctx context.Context) error {
 	name := l.attacks[int(l.attack.Add(1))%len(l.attacks)]
 	l.watch.attacked(name)
+	defer l.watch.attackEnds()
 	out, err := exec.CommandContext(ctx, l.attacker, "-as", name, "-tls", l.at.tls, "-cleartext", l.at.cleartext, "-for", attackFor.String()).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, out)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -140,8 +141,8 @@ type answer struct {
 }
 
 func (a answer) check(resp *http.Response) error {
-	if resp.StatusCode != a.status {
-		return fmt.Errorf("status %d, not %d", resp.StatusCode, a.status)
+	if err := checkStatus(resp, a.status); err != nil {
+		return err
 	}
 	for i := 0; i < len(a.fields); i += 2 {
 		if got := resp.Header.Get(a.fields[i]); got != a.fields[i+1] {
@@ -173,6 +174,20 @@ func (a answer) check(resp *http.Response) error {
 	return same(body, a.body, a.slow)
 }
 
+// errRefused is an answer of a server that says it has too much to do.
+var errRefused = errors.New("refused: status 503 with Retry-After")
+
+func checkStatus(resp *http.Response, want int) error {
+	switch got := resp.StatusCode; {
+	case got == want:
+		return nil
+	case got == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		return errRefused
+	default:
+		return fmt.Errorf("status %d, not %d", got, want)
+	}
+}
+
 // same says where a body is another than want. It calls slow before each piece.
 func same(body io.Reader, want []byte, slow func()) error {
 	buffer := make([]byte, 32<<10)
@@ -189,9 +204,9 @@ func same(body io.Reader, want []byte, slow func()) error {
 		}
 		at += n
 		switch {
-		case err == io.EOF && at < len(want): //nolint:errorlint // Read returns it as it is
+		case err == io.EOF && at < len(want):
 			return fmt.Errorf("a body of %d octets, not %d", at, len(want))
-		case err == io.EOF: //nolint:errorlint // the same
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return fmt.Errorf("after %d of %d octets: %w", at, len(want), err)

@@ -154,13 +154,11 @@ func next[T any](l *load, of []T) T { return of[int(l.asked.Add(1))%len(of)] }
 // pick returns any of several.
 func pick[T any](of []T) T { return of[rand.IntN(len(of))] }
 
-// pause waits, and reports false if the load is to end.
-func (l *load) pause(d time.Duration) bool {
+// pause waits, but not if the load is to end.
+func (l *load) pause(d time.Duration) {
 	select {
 	case <-l.ending:
-		return false
 	case <-time.After(d):
-		return true
 	}
 }
 

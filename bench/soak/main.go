@@ -11,7 +11,8 @@
 // moments. Meanwhile certificates and configuration are exchanged, and the log is rotated.
 //
 // An answer that is not right, and that the load has not spoiled itself, counts as a
-// failure, and so does a leak: the exit status is 1.
+// failure, and so does a leak: the exit status is 1. A refusal (503 with Retry-After)
+// beside an attack is what limits are for: it is counted by itself, with the attack.
 package main
 
 import (

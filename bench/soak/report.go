@@ -15,6 +15,7 @@ import (
 type figures struct {
 	Done     int      `json:"done"`
 	Failed   int      `json:"failed"`
+	Refused  int      `json:"refused"`  // with 503 and Retry-After, beside an attack
 	LeftOut  int      `json:"left_out"` // because too much of it was under way
 	Failures []string `json:"failures,omitempty"`
 }
@@ -38,8 +39,10 @@ type report struct {
 	Actors  map[string]*figures `json:"actors"`
 	Attacks map[string]int      `json:"attacks"`
 	Log     []string            `json:"log,omitempty"`
-	Marks   []mark              `json:"marks"`
-	Samples []sample            `json:"-"`
+
+	RefusedBeside map[string]int `json:"refused_beside,omitempty"` // which attack
+	Marks         []mark         `json:"marks"`
+	Samples       []sample       `json:"-"`
 
 	// What is open, if something was left behind; it is not written.
 	Open string `json:"-"`
@@ -135,10 +138,13 @@ func (r *report) markdown(chart string) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", c.What, c.show(c.Before), c.show(c.After), c.show(c.Bound), verdict)
 	}
-	b.WriteString("\n| what was done | times | failed | left out |\n| --- | ---: | ---: | ---: |\n")
+	b.WriteString("\n| what was done | times | failed | refused beside an attack | left out |\n| --- | ---: | ---: | ---: | ---: |\n")
 	for _, name := range r.names() {
 		f := r.Actors[name]
-		fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", name, f.Done, f.Failed, f.LeftOut)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", name, f.Done, f.Failed, f.Refused, f.LeftOut)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.RefusedBeside)) {
+		fmt.Fprintf(&b, "\n- refused beside %s: %d", name, r.RefusedBeside[name])
 	}
 	for _, name := range r.names() {
 		for _, text := range r.Actors[name].Failures {

@@ -113,8 +113,8 @@ func (l *load) ranges(ctx context.Context) error {
 }
 
 func checkParts(resp *http.Response, parts ...[]byte) error {
-	if resp.StatusCode != http.StatusPartialContent {
-		return fmt.Errorf("status %d, not 206", resp.StatusCode)
+	if err := checkStatus(resp, http.StatusPartialContent); err != nil {
+		return err
 	}
 	_, params, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type watch struct {
 	times  []time.Duration // of the probe, since the last sample
 	whole  []time.Duration // and in the phase
 	lines  int64           // of access logs that were counted
+	attack string          // the last one
+	calm   time.Time       // when it ended, and what it has left behind has gone; zero while it goes on
 	looked bool
 	last   state
 	lastAt time.Time
@@ -50,7 +53,7 @@ type watch struct {
 }
 
 func newWatch(srv *server, r *report) *watch {
-	r.Actors, r.Attacks = map[string]*figures{}, map[string]int{}
+	r.Actors, r.Attacks, r.RefusedBeside = map[string]*figures{}, map[string]int{}, map[string]int{}
 	return &watch{srv: srv, r: r, end: make(chan struct{})}
 }
 
@@ -162,9 +165,14 @@ func (w *watch) count(actor string, err error) {
 	if err == nil {
 		return
 	}
+	if errors.Is(err, errRefused) && w.attack != "" && (w.calm.IsZero() || time.Now().Before(w.calm)) {
+		f.Refused++
+		w.r.RefusedBeside[w.attack]++
+		return
+	}
 	if f.Failed++; len(f.Failures) < keptFailures {
 		at := time.Since(w.r.Began).Round(time.Millisecond)
-		f.Failures = append(f.Failures, fmt.Sprintf("%v: %v", at, err))
+		f.Failures = append(f.Failures, fmt.Sprintf("%v: %v (the last attack was %q)", at, err, w.attack))
 		fmt.Printf("%v %s: %v\n", at, actor, err)
 	}
 }
@@ -180,6 +188,16 @@ func (w *watch) attacked(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.r.Attacks[name]++
+	w.attack, w.calm = name, time.Time{}
+}
+
+// calmAfter is how long an attack is felt.
+const calmAfter = 2 * time.Second
+
+func (w *watch) attackEnds() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calm = time.Now().Add(calmAfter)
 }
 
 // logged counts lines of access logs.
