@@ -296,7 +296,8 @@ func TestNotes(t *testing.T) {
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "bad.toml", "loops = x")
-	write(t, dir, "good.toml", "[[sites]]\nroot = 'www'\ntls.client_ca = '/abs'")
+	write(t, dir, "good.toml", "admin = 'unix:admin.sock'\naccess_log.file = 'access.log'\n[[sites]]\nroot = 'www'\ntls.client_ca = '/abs'")
+	write(t, dir, "output.toml", "admin = ':9090'\naccess_log.file = '-'")
 	if _, err := Read(filepath.Join(dir, "missing.toml")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
@@ -310,6 +311,12 @@ func TestRead(t *testing.T) {
 	}
 	if s := cfg.Sites[0]; s.Root != filepath.Join(dir, "www") || s.TLS.ClientCA != "/abs" {
 		t.Errorf("root %q, CA %q", s.Root, s.TLS.ClientCA)
+	}
+	if cfg.Admin != "unix:"+filepath.Join(dir, "admin.sock") || cfg.AccessLog.File != filepath.Join(dir, "access.log") {
+		t.Errorf("admin %q, access log %q", cfg.Admin, cfg.AccessLog.File)
+	}
+	if cfg, err = Read(filepath.Join(dir, "output.toml")); err != nil || cfg.Admin != ":9090" || cfg.AccessLog.File != "-" {
+		t.Errorf("%v: admin %q, access log %q", err, cfg.Admin, cfg.AccessLog.File)
 	}
 }
 

@@ -124,12 +124,18 @@ func (cfg *Config) anchor(dir string) {
 			at(&s.Certificates[j].Key)
 		}
 	}
-	for i := range cfg.Listeners {
-		a := &cfg.Listeners[i].Address
-		if path, ok := strings.CutPrefix(string(*a), UnixPrefix); ok {
+	socket := func(addr *string) {
+		if path, ok := strings.CutPrefix(*addr, UnixPrefix); ok {
 			at(&path)
-			*a = Address(UnixPrefix + path)
+			*addr = UnixPrefix + path
 		}
+	}
+	for i := range cfg.Listeners {
+		socket((*string)(&cfg.Listeners[i].Address))
+	}
+	socket(&cfg.Admin)
+	if cfg.AccessLog.File != "-" {
+		at(&cfg.AccessLog.File)
 	}
 }
 
