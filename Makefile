@@ -22,8 +22,10 @@ BENCH ?= .
 ROUNDS ?= 5
 SCALE ?= 1
 BENCHFLAGS ?=
+FOR ?= 1h
+SOAKFLAGS ?=
 
-.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz bench h2spec load bench-peers test-tools bench-tools clean
+.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz bench h2spec load soak bench-peers test-tools bench-tools clean
 
 all: build
 
@@ -97,6 +99,11 @@ h2spec: build $(H2SPEC)
 # h2loop alone under load, briefly.
 load: test-tools
 	$(GO) run ./bench -servers h2loop -rounds 1 -scale 0.25 -out "$$(mktemp -d)"
+
+# h2loop under mixed load for long: leaks, wrong answers; writes docs/soak/.
+# make soak FOR=10m
+soak:
+	$(GO) run ./bench/soak -for $(FOR) $(SOAKFLAGS)
 
 # h2loop beside those of the other servers that are here (make bench-tools gets
 # them all); writes bench/results/. Of the loads or the servers alone:
