@@ -107,6 +107,21 @@ type Config struct {
 	// names no limit, in octets. Default 1 MiB.
 	MaxBufferedBody int
 
+	// MaxConns is how many connections the process may have. More stay in the backlog
+	// until there is room: connections that have said nothing for a second, or been
+	// idle for that, then make some, those that have been so for longest first. Default:
+	// as many as the descriptors of the process (RLIMIT_NOFILE when the server is made)
+	// less a fifth, or 8192, for files.
+	MaxConns int
+
+	// MaxConnsPerAddr is how many of them may be of one IPv4 address or one /64 network of
+	// IPv6, and AcceptRate how fast one may open them: PerSecond, and Burst at once. More
+	// are closed with a reset. Unix sockets have no such bounds. Default: none, for behind
+	// one address there may be a proxy, or a thousand people. Burst is PerSecond if it is
+	// left out.
+	MaxConnsPerAddr int
+	AcceptRate      h2.Budget
+
 	// MaxHandshakeBytes bounds what a peer may send before its TLS handshake
 	// is over. Default 64 KiB.
 	MaxHandshakeBytes int
@@ -248,6 +263,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"MaxHandshakesPerAddr", &cfg.MaxHandshakesPerAddr, defaultHandshakesOne},
 		{"HandshakeWorkers", &cfg.HandshakeWorkers, 0}, // as the listener needs
 		{"MaxConnRequests", &cfg.MaxConnRequests, 0},
+		{"MaxConns", &cfg.MaxConns, 0}, // as many as there are descriptors for
+		{"MaxConnsPerAddr", &cfg.MaxConnsPerAddr, 0},
 		{"MaxUnreadAnswers", &cfg.MaxUnreadAnswers, defaultUnreadAnswers},
 	} {
 		if *n.field < 0 {
@@ -256,6 +273,11 @@ func (cfg Config) withDefaults() (Config, error) {
 		if *n.field == 0 {
 			*n.field = n.fallback
 		}
+	}
+	if r := &cfg.AcceptRate; r.PerSecond < 0 || r.Burst < 0 || r.PerSecond == 0 && r.Burst > 0 {
+		return cfg, fmt.Errorf("loop: Config.AcceptRate is %d at once, and %d per second: neither may be negative, and PerSecond must be set for Burst to hold", r.Burst, r.PerSecond)
+	} else if r.Burst == 0 {
+		r.Burst = r.PerSecond
 	}
 	if cfg.MaxHeldOutput <= 0 {
 		cfg.MaxHeldOutput = defaultMaxHeldOutput

@@ -78,9 +78,10 @@ type conn struct {
 	finishing  bool // close once everything is written; what still comes is discarded
 	isPaused   bool // reading is
 	trigger    trigger
-	broken     bool // a panic left it in an unknown state
-	isAdmitted bool // by the handshakeGate
-	isStepping bool // a step of the handshake runs, or waits, off the loop
+	broken     bool  // a panic left it in an unknown state
+	isAdmitted bool  // by the handshakeGate
+	isStepping bool  // a step of the handshake runs, or waits, off the loop
+	counted    uint8 // by the admission
 
 	batch    int32 // octets the next batch may have
 	lingered int32
@@ -107,13 +108,15 @@ type conn struct {
 
 // A connList holds the connections of a loop.
 type connList struct {
-	head *conn
-	n    int
+	head, tail *conn // the newest, and the oldest
+	n          int
 }
 
 func (l *connList) add(c *conn) {
 	if c.next = l.head; c.next != nil {
 		c.next.prev = c
+	} else {
+		l.tail = c
 	}
 	l.head = c
 	l.n++
@@ -125,7 +128,9 @@ func (l *connList) remove(c *conn) {
 	} else {
 		c.prev.next = c.next
 	}
-	if c.next != nil {
+	if c.next == nil {
+		l.tail = c.prev
+	} else {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next = nil, nil
@@ -186,7 +191,9 @@ func (c *conn) onClose(error) {
 	c.countHeld()
 	c.setBlocked(false)
 	l.nconns.Add(-1)
+	l.forgetExamined(c)
 	l.conns.remove(c)
+	l.srv.admission.leave(c)
 	l.wheel.stop(&c.timer)
 	l.watch.forget(c, fd)
 	c.leaveGate()

@@ -50,10 +50,12 @@ type eventLoop struct {
 	second  int64
 	date    string // for the Date field, as of second
 
-	conns   connList
-	ready   []*conn // have more to send, a batch a round
-	round   []*conn // the round being served
-	touched []*conn // have output that no flush of this turn will see
+	conns      connList
+	examined   *conn         // the next that makeRoom looks at; nil for the oldest
+	madeRoomAt time.Duration // when that was
+	ready      []*conn       // have more to send, a batch a round
+	round      []*conn       // the round being served
+	touched    []*conn       // have output that no flush of this turn will see
 
 	// runnable is about how many connections can send bulk now; they share
 	// the largest batch.

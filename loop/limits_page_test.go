@@ -69,6 +69,7 @@ func countedLimits() (names []string) {
 	srv := &Server{}
 	srv.live.Store(&Config{})
 	srv.gate = newHandshakeGate(srv)
+	srv.admission = newAdmission(srv.config(), nil)
 	for name := range srv.Stats().Limits {
 		names = append(names, name)
 	}
@@ -204,7 +205,7 @@ var units = map[string]int64{
 
 // parseDefault reads the default of a setting as a value of the type of field.
 func parseDefault(text string, field reflect.Value) (any, error) {
-	if field.Type() == reflect.TypeFor[h2.Budget]() {
+	if field.Type() == reflect.TypeFor[h2.Budget]() && text != "off" {
 		var b h2.Budget
 		_, err := fmt.Sscanf(text, "%d at once, %d/s", &b.Burst, &b.PerSecond)
 		return b, err

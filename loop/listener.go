@@ -152,10 +152,20 @@ func isShortage(err error) bool {
 }
 
 // enroll gives nc to a loop, and returns once that has opened it. Where there is
-// nothing left to do so with, it waits until there is. It reports false if the
-// server has ended before that.
+// nothing left to do so with, or no room for it, it waits until there is. It reports
+// false if the server has ended before that.
 func (l *listener) enroll(nc net.Conn, spare *reserve) bool {
 	c := &conn{ln: l, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr())}
+	if ok, crossed := l.srv.admission.admit(c); !ok {
+		l.turnAway(nc, c, crossed)
+		return true
+	}
+	defer func() {
+		if c.id == 0 { // no loop has opened it
+			l.srv.admission.leave(c)
+		}
+	}()
+	l.srv.waitForRoom(c)
 	if err := spare.keep(nc); err != nil {
 		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
 		_ = nc.Close()
@@ -174,6 +184,20 @@ func (l *listener) enroll(nc net.Conn, spare *reserve) bool {
 		case !l.rest(&wait, err):
 			return false
 		}
+	}
+}
+
+// turnAway closes nc, whose address has had its share, with a reset: nothing of it is
+// left, whoever would have closed first. To answer would be to serve it.
+func (l *listener) turnAway(nc net.Conn, c *conn, crossed limit) {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
+	a := l.srv.admission
+	if more, due := a.refused.isDue(a.now()); due {
+		l.srv.log.Warn().Stringer("address", gateKey(c.remote.Addr())).Str("limit", limitNames[crossed]).Uint64("more_since", more).
+			Msg("an address has more connections than it may, or opens them too fast")
 	}
 }
 

@@ -49,6 +49,7 @@ func (srv *Server) Reconfigure(cfg Config) (fixed []string, err error) {
 	srv.bodies.left.Add(int64(cfg.HTTP2.MaxUnreadTotal) - int64(old.HTTP2.MaxUnreadTotal))
 	srv.live.Store(&cfg)
 	srv.gate.reconfigure(&cfg)
+	srv.admission.reconfigure(&cfg)
 	for _, l := range srv.listeners {
 		if l.pool != nil {
 			l.pool.reconfigure(&cfg)

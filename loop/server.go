@@ -40,6 +40,7 @@ type Server struct {
 	listeners []*listener
 	loops     []*eventLoop
 	gate      *handshakeGate
+	admission *admission
 	picking   sync.Mutex
 
 	certificates sync.Mutex // held while they are replaced
@@ -97,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
 	srv.root.srv = srv
 	srv.gate = newHandshakeGate(srv)
+	srv.admission = newAdmission(&cfg, func() time.Duration { return time.Since(srv.started) })
 	if cfg.Logger != nil {
 		srv.log = *cfg.Logger
 	} else {
@@ -201,6 +203,9 @@ func (srv *Server) tick() {
 		el.postTick()
 	}
 	srv.gate.makeRoom(time.Since(srv.started))
+	if srv.admission.waiting.Load() > 0 {
+		srv.makeRoom()
+	}
 }
 
 // fail ends the server because of err.

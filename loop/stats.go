@@ -15,6 +15,8 @@ type Stats struct {
 
 	// Connections are open now.
 	Connections int
+	// MaxConnections is how many of them there may be; see [Config.MaxConns].
+	MaxConnections int
 	// BlockedConnections are those of them whose socket takes no more now, while
 	// there is more to be sent.
 	BlockedConnections int
@@ -79,6 +81,10 @@ const (
 	limitBodies                      // all bodies gathered, of the process
 	limitWorkers                     // requests that wait for a worker
 	limitHandlers                    // calls of http.Handlers
+	limitConns                       // connections of the process: one waits
+	limitConnsOne                    // connections of an address
+	limitAcceptRate                  // and how fast it opens them
+	limitRoom                        // an idle one has made room for others
 	numLimits
 )
 
@@ -97,6 +103,10 @@ var limitNames = [numLimits]string{
 	limitBodies:         "bodies",
 	limitWorkers:        "workers",
 	limitHandlers:       "http_handlers",
+	limitConns:          "connections",
+	limitConnsOne:       "connections_per_addr",
+	limitAcceptRate:     "accept_rate",
+	limitRoom:           "made_room",
 }
 
 // figures are what a loop counts. They belong to it; what others see is the
@@ -134,6 +144,7 @@ func (srv *Server) Stats() Stats {
 	s := Stats{
 		Draining:          srv.draining.Load(),
 		Connections:       srv.openConns(),
+		MaxConnections:    srv.admission.mostConns(),
 		HeldOutput:        int(srv.pushed.Load()),
 		Handshakes:        int(srv.gate.inside.Load()),
 		HandshakesWaiting: int(srv.gate.waiting.Load()),
@@ -179,7 +190,7 @@ func (srv *Server) Stats() Stats {
 		}
 	}
 	for i, n := range crossed {
-		s.Limits[limitNames[i]] = n
+		s.Limits[limitNames[i]] = n + srv.admission.crossed[i].Load()
 	}
 	s.Limits["drain"] = srv.cutConns.Load() // connections cut off
 	for i, n := range h2Crossed {

@@ -96,6 +96,7 @@ var figures = []figure{
 		return 0
 	}),
 	gauge("connections", "Connections that are open.", func(s *loop.Stats) int { return s.Connections }),
+	gauge("connections_max", "Connections that there may be.", func(s *loop.Stats) int { return s.MaxConnections }),
 	gauge("connections_blocked", "Connections with more to send than their socket takes.", func(s *loop.Stats) int { return s.BlockedConnections }),
 	counter("connections_accepted_total", "Connections that were opened.", func(s *loop.Stats) uint64 { return s.Accepted }),
 	counter("connections_refused_total", "Connections that spoke nothing the port speaks.", func(s *loop.Stats) uint64 { return s.Refused }),

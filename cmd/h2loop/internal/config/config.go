@@ -119,6 +119,9 @@ type Limits struct {
 	MaxConnAge           Duration `toml:"max_conn_age"`
 	MaxConnRequests      Count    `toml:"max_conn_requests"`
 	MaxUnreadAnswers     Size     `toml:"max_unread_answers"`
+	MaxConns             Count    `toml:"max_conns"`
+	MaxConnsPerAddr      Count    `toml:"max_conns_per_addr"`
+	AcceptRate           Budget   `toml:"accept_rate"`
 	MaxHandshakeBytes    Size     `toml:"max_handshake_bytes"`
 	MaxHandshakes        Count    `toml:"max_handshakes"`
 	MaxHandshakesPerAddr Count    `toml:"max_handshakes_per_addr"`
