@@ -49,7 +49,7 @@ var rooms = []room{
 	},
 	{
 		path:   "loop/files",
-		inside: []string{"loop", "internal/freelist", "internal/jobs"},
+		inside: []string{"loop", "loop/looptest", "internal/freelist", "internal/jobs"},
 		outside: []string{
 			"github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
