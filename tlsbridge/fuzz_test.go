@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -167,4 +168,110 @@ func FuzzSplits(f *testing.F) {
 			t.Fatalf("the client read other octets than were sealed: %v", err)
 		}
 	})
+}
+
+// FuzzTampered has a true client shake hands and send, and changes its octets on
+// their way: some are flipped, left out, sent twice or moved, and what there is comes
+// cut anywhere. Three octets of edits are one: how far on, what, and with what. The
+// bits of way say the version, whether the handshake is held, and how many flights of
+// the client are left alone.
+// Whatever the server opens must be the beginning of what the client sent.
+func FuzzTampered(f *testing.F) {
+	f.Add([]byte{}, []byte{100}, byte(0))
+	f.Add([]byte{5, 0, 1}, []byte{1}, byte(1))
+	f.Add([]byte{200, 1, 3, 90, 2, 5}, []byte{0, 7, 250}, byte(2))
+	f.Add([]byte{255, 3, 40, 255, 4, 9}, []byte{30}, byte(3))
+	f.Add([]byte{255, 3, 0, 255, 3, 0, 255, 0, 0, 255, 2, 255}, []byte{99}, byte(5))
+	f.Fuzz(func(t *testing.T, edits, cuts []byte, way byte) {
+		if len(edits) > 99 || len(cuts) > 64 || len(cuts) > 0 && bytes.Count(cuts, []byte{0}) == len(cuts) {
+			t.Skip("it takes long")
+		}
+		v := uint16(tls.VersionTLS12)
+		if way&1 != 0 {
+			v = tls.VersionTLS13
+		}
+		up := bytes.Repeat([]byte("what the client sends, "), 100)
+		l := newLinkOn(t, fuzzServer(), NewBuffers(), clientConfig(v))
+		defer l.end()
+		if way&2 != 0 {
+			l.hold()
+		}
+		l.p.start(func(c *tls.Conn) error {
+			for p := range slices.Chunk(up, 700) {
+				if _, err := c.Write(p); err != nil {
+					return err
+				}
+			}
+			return c.CloseWrite()
+		})
+		edited, left := len(edits) >= 3, int(way>>2%4)
+		for i, given := 0, 0; l.err == nil; {
+			in := l.p.settle()
+			if len(in) > 0 {
+				if left > 0 {
+					left--
+				} else {
+					in, edits = tamper(in, edits)
+				}
+			}
+			given += len(in)
+			for len(in) > 0 && l.err == nil {
+				n := len(in)
+				if len(cuts) > 0 {
+					n = min(int(cuts[i%len(cuts)]), n)
+				}
+				i++
+				l.recv(in[:n])
+				in = in[n:]
+			}
+			if !l.flush() && len(in) == 0 {
+				l.p.hangUpIfWaiting() // it waits for what its octets no longer ask for
+				break
+			}
+			if given > 1<<16 {
+				t.Fatalf("%d octets of a client that has no more to say", given)
+			}
+		}
+		if got := l.opened.Bytes(); !bytes.HasPrefix(up, got) {
+			t.Fatalf("opened %q, which was not sent", got)
+		}
+		if !edited && (!errors.Is(l.err, io.EOF) || l.opened.Len() != len(up)) {
+			t.Fatalf("%d octets opened of %d, and nothing was changed: %v", l.opened.Len(), len(up), l.err)
+		}
+		first := l.err
+		if l.recv([]byte("more")); first != nil && l.err.Error() != first.Error() {
+			t.Fatalf("%v, and then %v", first, l.err)
+		}
+		l.b.Stop()
+		checkStopped(t, l.b)
+	})
+}
+
+// tamper changes in as the edits say, and returns those that are beyond its end.
+func tamper(in, edits []byte) (changed, left []byte) {
+	at := 0
+	for len(edits) >= 3 {
+		e := edits
+		edits = e[3:]
+		if at += int(e[0]); at >= len(in) {
+			break
+		}
+		n := min(int(e[2])+1, len(in)-at)
+		piece := bytes.Clone(in[at : at+n])
+		switch e[1] % 6 {
+		case 0:
+			in[at] ^= e[2] | 1
+		case 1:
+			in = slices.Delete(in, at, at+n)
+		case 2:
+			in = slices.Insert(in, at, piece...)
+		case 3: // to the end
+			in = append(slices.Delete(in, at, at+n), piece...)
+		case 4:
+			in = in[:at]
+		case 5:
+			in = slices.Insert(in, at, e[2], e[0])
+		}
+	}
+	return in, edits
 }
