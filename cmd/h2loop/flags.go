@@ -75,6 +75,10 @@ FLAGS
                            /bench/1k, /bench/64k, /bench/10m, /bench/204 and,
                            for POST, /bench/upload
 
+  --user USER              become this user, by name or number, once it listens
+                           and has read certificates and keys; for root only
+  --group GROUP            and this group (default that of the user)
+
  Telling
   --log-level LEVEL        debug, info, warn or error (default info)
   --log-format FORMAT      text, json, or auto: text on a terminal and JSON
@@ -142,6 +146,8 @@ type options struct {
 	format    config.Format
 	access    config.AccessLog
 	admin     string // "" for nowhere
+	user      string // "" for who it is
+	group     string
 	bench     bool
 	version   bool
 
@@ -175,6 +181,8 @@ func newFlags() (flags *flag.FlagSet, opts *options) {
 		"access-log":        (*textFlag)(&opts.access.File),
 		"access-log-format": valueFlag{&opts.access.Format},
 		"admin":             (*textFlag)(&opts.admin),
+		"user":              (*textFlag)(&opts.user),
+		"group":             (*textFlag)(&opts.group),
 		"bench":             (*boolFlag)(&opts.bench),
 		"version":           (*boolFlag)(&opts.version),
 	} {

@@ -78,6 +78,10 @@ func serve(s *server) error {
 	signals := catchSignals()
 	defer signals.stop()
 	log := s.log
+	who, err := s.findUser()
+	if err != nil {
+		return err
+	}
 	dev, err := s.devCertificate()
 	if err != nil {
 		return err
@@ -89,6 +93,9 @@ func serve(s *server) error {
 	}
 	defer s.hosts.Close()
 	cfg := s.loopConfig(s.cfg)
+	if err := prepareAccessLog(s.cfg.AccessLog, who); err != nil {
+		return err
+	}
 	access, err := openAccessLog(s.cfg.AccessLog, &cfg, &s.log)
 	if err != nil {
 		return err
@@ -114,6 +121,9 @@ func serve(s *server) error {
 		}
 	}
 	if s.loop, err = loop.New(cfg); err != nil {
+		return err
+	}
+	if err := s.become(who, access); err != nil {
 		return err
 	}
 	watcher.watch(s.loop)

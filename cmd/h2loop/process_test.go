@@ -85,8 +85,9 @@ type process struct {
 	cert string   // fingerprint, as logged
 	log  chan logLine
 
-	admin  string // URL, as logged
-	warned bool   // that others may reach it
+	admin    string   // URL, as logged
+	warnings []string // as logged, until what was waited for
+	warned   bool     // that others may reach it
 }
 
 // A logLine is a line of the log, in JSON.
@@ -149,6 +150,9 @@ func (p *process) waitFor(message string) logLine {
 		case l, ok := <-p.log:
 			if !ok {
 				p.t.Fatalf("the log ended before %q", message)
+			}
+			if l.Level == "warn" {
+				p.warnings = append(p.warnings, l.Message)
 			}
 			if l.SHA256 != "" {
 				p.cert = l.SHA256

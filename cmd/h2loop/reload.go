@@ -12,9 +12,10 @@ import (
 // reload reads the configuration, and what it names, anew. If there is anything wrong with
 // it, the old one holds. What cannot be changed while the process runs is logged, and all
 // else holds.
-func (s *server) reload() error {
+func (s *server) reload() (err error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	defer func() { err = s.asUser(err) }()
 	if s.opts.config == "" && s.cfg.IsDemo() && s.cfg.IsForDevelopment() {
 		return errors.New("there is no --config, no --cert and no directory whose files could be read anew")
 	}
@@ -54,6 +55,9 @@ func (s *server) apply(next *config.Config) error {
 	}
 	if next.Admin != s.first.Admin {
 		fixed = append(fixed, "admin")
+	}
+	if next.User != s.first.User || next.Group != s.first.Group {
+		fixed = append(fixed, "user")
 	}
 	if len(fixed) > 0 {
 		s.log.Warn().Strs("fields", fixed).Msg("these changes take a restart; all else holds")
@@ -144,7 +148,7 @@ func (s *server) lookAtFiles() {
 	if err == nil {
 		err = s.apply(s.cfg)
 	}
-	if err != nil {
+	if err = s.asUser(err); err != nil {
 		s.log.Error().Msg("files of certificates have changed, and are not used: " + oneLine(err))
 		return
 	}

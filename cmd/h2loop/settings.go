@@ -33,11 +33,19 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 	opts.setListeners(cfg)
 	opts.setSite(cfg)
 	for name, set := range map[string]func(){
-		"loops":             func() { cfg.Loops = opts.loops },
-		"drain-timeout":     func() { cfg.DrainTimeout = opts.drain },
-		"log-level":         func() { cfg.Log.Level = opts.level },
-		"log-format":        func() { cfg.Log.Format = opts.format },
-		"admin":             func() { cfg.Admin = opts.admin },
+		"loops":         func() { cfg.Loops = opts.loops },
+		"drain-timeout": func() { cfg.DrainTimeout = opts.drain },
+		"log-level":     func() { cfg.Log.Level = opts.level },
+		"log-format":    func() { cfg.Log.Format = opts.format },
+		"admin":         func() { cfg.Admin = opts.admin },
+		"user": func() {
+			cfg.User = opts.user
+			cfg.Came("user", opts.from["user"])
+		},
+		"group": func() {
+			cfg.Group = opts.group
+			cfg.Came("group", opts.from["group"])
+		},
 		"access-log":        func() { cfg.AccessLog.File = opts.access.File },
 		"access-log-format": func() { cfg.AccessLog.Format = opts.access.Format },
 	} {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/h2loop/h2loop/cmd/h2loop/internal/privileges"
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/redirect"
 )
 
@@ -24,6 +25,13 @@ type checker struct {
 // use. It returns nil if there is nothing.
 func (cfg *Config) Check() Problems {
 	c := &checker{cfg: cfg}
+	if _, err := privileges.Find(cfg.User, cfg.Group); err != nil {
+		field := "user"
+		if cfg.User == "" || strings.Contains(err.Error(), "no group") {
+			field = "group"
+		}
+		c.add(field, "%v", err)
+	}
 	c.listeners()
 	c.siteTLS("tls", &cfg.TLS.SiteTLS, cfg.TLS.SiteTLS)
 	if cfg.TLS.TicketKeys != "" {

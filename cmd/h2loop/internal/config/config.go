@@ -12,6 +12,8 @@ type Config struct {
 	Loops        Loops      `toml:"loops"`
 	DrainTimeout Duration   `toml:"drain_timeout"`
 	Admin        string     `toml:"admin"` // where operators are told of the server; "" for nowhere
+	User         string     `toml:"user"`  // who the process becomes once it listens; "" for nobody else
+	Group        string     `toml:"group"` // and in which group; "" for the user's
 	Log          Log        `toml:"log"`
 	AccessLog    AccessLog  `toml:"access_log"`
 	Listeners    []Listener `toml:"listeners"`

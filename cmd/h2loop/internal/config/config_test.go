@@ -33,7 +33,7 @@ func TestParseErrors(t *testing.T) {
 		{"loops = 5000", "f:1:9: loops: 5000: it must not be more than 4096"},
 		{"loops = [1]", "f:1:1: loops: it must be one value, and is a list"},
 		{"loops = 2020-01-01", "f:1:9: loops: it must be one value, and is a date or time"},
-		{"loop = 1", "f:1:1: loop: there is no such field: there are loops, drain_timeout, admin, log, access_log, "},
+		{"loop = 1", "f:1:1: loop: there is no such field: there are loops, drain_timeout, admin, user, group, log, access_log, "},
 		{"log = 1", "f:1:7: log: it must be a table, as {...}, and is a number"},
 		{"drain_timeout = 10", `f:1:17: drain_timeout: "10" is no time: write it as 500ms, 10s`},
 		{"drain_timeout = '0s'", `f:1:17: drain_timeout: "0s": it must be more than 0`},
