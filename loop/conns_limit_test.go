@@ -96,7 +96,7 @@ func TestMaxConnsPerAddr(t *testing.T) {
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	held := make(chan loop.Async, 1)
-	ts := newServer(t, loop.Config{MaxConns: 4, Loops: 2}, func(srv *loop.Server) {
+	ts := newServer(t, loop.Config{MaxConns: 4, Loops: 1}, func(srv *loop.Server) {
 		hello(srv)
 		srv.Handle("/held", func(x *loop.Exchange) { held <- x.Async() })
 	})
@@ -117,10 +117,10 @@ func TestMaxConns(t *testing.T) {
 	idle.untilClosed()
 	_ = idle.nc.Close()
 	openOn(t, last).fetch("/").want(t, "200", "hello")
-	s := ts.srv.Stats()
-	if s.MaxConnections != 4 || s.Connections > 4 || s.Limits["connections"] == 0 || s.Limits["made_room"] < 3 {
-		t.Errorf("%d connections of %d, %d had to wait, %d made room", s.Connections, s.MaxConnections, s.Limits["connections"], s.Limits["made_room"])
-	}
+	eventually(t, "they are counted", func() bool {
+		s := ts.srv.Stats()
+		return s.MaxConnections == 4 && s.Connections <= 4 && s.Limits["connections"] >= 1 && s.Limits["made_room"] == 3
+	})
 	if n := len(ts.log.find("accepting pauses until there is room")); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
