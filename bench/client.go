@@ -56,6 +56,12 @@ const idleSettles = 5 * time.Second
 // measureIdle has n connections made to p, which make one request and stay. CPU
 // is what it costs to make them.
 func (r *runner) measureIdle(ctx context.Context, p *process, w workload, port, n int) (measurement, error) {
+	// What the first connections make a server grow by is not theirs.
+	warm := w
+	warm.mode, warm.clients = "full", idleWidth
+	if _, _, err := r.load(ctx, p, warm, port, 10*idleWidth); err != nil {
+		return measurement{}, err
+	}
 	emptyRSS, err := p.rss(current)
 	if err != nil {
 		return measurement{}, err

@@ -40,6 +40,7 @@ const (
 	mega      = 1 << 20
 
 	idleConnections = 10_000
+	idleWidth       = 100 // of them are made at a time
 )
 
 var workloads = slices.Concat(http2Workloads, http1Workloads, rateWorkloads, connectionWorkloads)
@@ -94,6 +95,7 @@ var connectionWorkloads = []workload{
 	{name: "connect-tls-resumed", tool: toolClient, mode: "resumed", path: "/bench/hello", size: helloSize, tls: true, clients: 16, streams: 1},
 	{name: "idle-h2c", tool: toolClient, mode: "idle", path: "/bench/hello", size: helloSize, clients: idleConnections, streams: 1},
 	{name: "idle-tls", tool: toolClient, mode: "idle", path: "/bench/hello", size: helloSize, tls: true, clients: idleConnections, streams: 1},
+	{name: "idle-upload-tls", tool: toolClient, mode: "idle", path: "/bench/upload", size: 16 * kilo, tls: true, upload: true, clients: idleConnections, streams: 1},
 }
 
 // perMB reports whether figures are given by the MB (10^6 octets of body)
@@ -135,7 +137,15 @@ func (w workload) args(g *ground, port, n int) []string {
 	case toolWrk, toolWrk2:
 		return w.wrkArgs(g, port, n)
 	case toolClient:
-		return []string{"-mode", w.mode, "-n", strconv.Itoa(n), "-c", strconv.Itoa(w.clients), w.url(port)}
+		width := w.clients
+		if w.isIdle() {
+			width = idleWidth
+		}
+		args := []string{"-mode", w.mode, "-n", strconv.Itoa(n), "-c", strconv.Itoa(width)}
+		if w.upload {
+			args = append(args, "-body", strconv.Itoa(w.size))
+		}
+		return append(args, w.url(port))
 	default:
 		return w.h2loadArgs(g, port, n)
 	}

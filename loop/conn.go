@@ -98,7 +98,7 @@ type conn struct {
 	oldAt    time.Duration // when the connection is old; 0 for never
 	written  int64         // octets that were given to wire
 	received int64         // octets that have come
-	socket   h2.Pace       // at which it takes octets while it is full
+	socket   *h2.Pace      // at which it takes octets while it is full; nil before
 	examined time.Duration // when that was last looked at
 
 	ticket *ticket // of the handshakeGate, while there is a handshake

@@ -3,6 +3,8 @@ package loop
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/h2loop/h2loop/h2"
 )
 
 // onTimer looks at what the connection may be late with.
@@ -152,7 +154,7 @@ func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 func (c *conn) isStalled() bool {
 	cfg := &c.loop.srv.config().HTTP2
 	if !c.isBlocked || cfg.StallTimeout <= 0 {
-		c.socket.Stop()
+		c.socket = nil
 		c.examined = c.loop.now
 		return false
 	}
@@ -165,5 +167,8 @@ func (c *conn) takesTooLittle(left int, timeout, most time.Duration) bool {
 	l := c.loop
 	passed := min(l.now-c.examined, most) // the loop may have been held up
 	c.examined = l.now
+	if c.socket == nil {
+		c.socket = new(h2.Pace)
+	}
 	return c.socket.IsSlow(c.written-int64(left), passed, timeout, l.srv.config().HTTP2.MinBodyRate)
 }

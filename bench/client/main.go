@@ -4,6 +4,7 @@
 //	client -mode full -n 1000 -c 16 https://127.0.0.1:8443/bench/hello
 //	client -mode resumed …   # with a ticket of the connection before
 //	client -mode idle -n 10000 …
+//	client -mode idle -body 16384 …   # a POST with so many octets
 
 // full and resumed close each connection, and then print a line of JSON. idle
 // keeps all, prints that line once they are there, and waits for the end of its
@@ -43,22 +44,23 @@ func main() {
 	mode := flag.String("mode", "full", "full, resumed or idle")
 	n := flag.Int("n", 1, "connections")
 	width := flag.Int("c", 1, "how many of them at a time")
+	body := flag.Int("body", 0, "POST so many octets, a frame at most")
 	flag.Parse()
-	if err := run(*mode, *n, *width, flag.Arg(0)); err != nil {
+	if err := run(*mode, *n, *width, *body, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "client:", err)
 		os.Exit(1)
 	}
 }
 
-func run(mode string, n, width int, target string) error {
-	if mode != "full" && mode != "resumed" && mode != "idle" || n < 1 || width < 1 {
-		return fmt.Errorf("bad arguments: -mode %q -n %d -c %d", mode, n, width)
+func run(mode string, n, width, body int, target string) error {
+	if mode != "full" && mode != "resumed" && mode != "idle" || n < 1 || width < 1 || body < 0 || body > maxBody {
+		return fmt.Errorf("bad arguments: -mode %q -n %d -c %d -body %d", mode, n, width, body)
 	}
 	u, err := url.Parse(target)
 	if err != nil {
 		return err
 	}
-	c := &client{addr: u.Host, request: request(u), resume: mode == "resumed", keep: mode == "idle"}
+	c := &client{addr: u.Host, request: request(u, body), resume: mode == "resumed", keep: mode == "idle"}
 	if u.Scheme == "https" {
 		c.tls = &tls.Config{
 			InsecureSkipVerify: true, //nolint:gosec // the time of the server is measured, and its certificate was made for that
@@ -198,8 +200,12 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// request returns all that is sent before the acknowledgement of settings.
-func request(u *url.URL) []byte {
+// maxBody is what every server takes in one frame.
+const maxBody = 16 << 10
+
+// request returns all that is sent before the acknowledgement of settings: a GET, or a
+// POST of body octets.
+func request(u *url.URL, body int) []byte {
 	scheme := byte(0x86)
 	if u.Scheme == "https" {
 		scheme = 0x87
@@ -211,7 +217,12 @@ func request(u *url.URL) []byte {
 	block = append(block, u.Host...)
 	b := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	b = append(b, frame(frameSettings, 0, 0, nil)...)
-	return append(b, frame(frameHeaders, flagEndStream|flagEndFields, 1, block)...)
+	if body == 0 {
+		return append(b, frame(frameHeaders, flagEndStream|flagEndFields, 1, block)...)
+	}
+	block[0] = 0x83 // POST
+	b = append(b, frame(frameHeaders, flagEndFields, 1, block)...)
+	return append(b, frame(frameData, flagEndStream, 1, make([]byte, body))...)
 }
 
 // ask sends a request, acknowledges the settings, and returns the number of

@@ -12,6 +12,7 @@
 //	go run ./bench/stress hello -where all         # 20 000 handshakes that stop, and a good client
 //	go run ./bench/stress rsa                      # small requests beside RSA handshakes
 //	go run ./bench/stress idle                     # memory of idle connections, and whose it is
+//	go run ./bench/stress chatty                   # 100 000 requests, a third cancelled
 //	go run ./bench/stress serve -addr :8080        # the server alone
 //	go run ./bench/stress connect -addr HOST:PORT  # TLS connections alone
 //
@@ -36,9 +37,10 @@ func main() {
 		"rsa":      handshakes,
 		"connect":  connect,
 		"idle":     idle,
+		"chatty":   chatty,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc|hello|rsa|idle|connect [flags]")
+		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc|hello|rsa|idle|chatty|connect [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

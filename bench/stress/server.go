@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -73,6 +74,8 @@ func serve(args []string) error {
 		srv.Handle("GET /"+name, loop.Static(200, "text/plain", body))
 	}
 	srv.Handle("GET /hello", loop.Static(200, "text/plain", []byte("Hello, World!")))
+	srv.HandleHTTP("POST /count", http.HandlerFunc(countBody))
+	srv.HandleHTTP("POST /echo", http.HandlerFunc(echoBody))
 	srv.Handle("GET /mem", func(x *loop.Exchange) { _ = x.SendString(200, memory(x.RawQuery() == "gc")) })
 	srv.Handle("GET /figures", func(x *loop.Exchange) { _ = x.SendString(200, figures(srv.Stats())) })
 	srv.Handle("GET /sites", func(x *loop.Exchange) { _ = x.SendString(200, allocationSites()) })
@@ -86,6 +89,31 @@ func serve(args []string) error {
 	}
 	fmt.Println(strings.Trim(fmt.Sprint(srv.Addrs()), "[]"))
 	return srv.Run(ctx)
+}
+
+func countBody(w http.ResponseWriter, r *http.Request) {
+	n, _ := io.Copy(io.Discard, r.Body)
+	fmt.Fprint(w, n)
+}
+
+// echoBody gives back what comes, as it comes.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w)
+	_ = flush.Flush()
+	b := make([]byte, 4<<10)
+	for {
+		n, err := r.Body.Read(b)
+		if n > 0 {
+			if _, err := w.Write(b[:n]); err != nil {
+				return
+			}
+			_ = flush.Flush()
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // figures returns one line of name=value pairs, as memory does. Limits that were
