@@ -76,8 +76,8 @@ func (x *Exchange) OnDone(f func()) error {
 	if before := x.onDone; before != nil {
 		last := f
 		f = func() {
+			defer last() // also if before panics
 			before()
-			last()
 		}
 	}
 	x.onDone = f
