@@ -100,7 +100,7 @@ var connectionWorkloads = []workload{
 
 // perMB reports whether figures are given by the MB (10^6 octets of body)
 // and not by the request.
-func (w workload) perMB() bool { return w.size > kilo }
+func (w workload) perMB() bool { return w.size > kilo && w.mode == "" }
 
 // unit is what figures are given by.
 func (w workload) unit() string {

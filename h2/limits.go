@@ -20,8 +20,8 @@ type Budget struct {
 	PerSecond int32
 }
 
-// take spends one. It reports false if nothing is left.
-func (b *bucket) take(now time.Duration, of Budget) bool {
+// take spends n. It reports false if nothing was left.
+func (b *bucket) take(n int32, now time.Duration, of Budget) bool {
 	if back := int64(now-b.at) * int64(of.PerSecond) / int64(time.Second); back > 0 {
 		b.spent = max(0, b.spent-int32(min(back, int64(of.Burst))))
 		b.at += time.Duration(back) * time.Second / time.Duration(of.PerSecond)
@@ -29,7 +29,7 @@ func (b *bucket) take(now time.Duration, of Budget) bool {
 	if b.spent >= of.Burst {
 		return false
 	}
-	b.spent++
+	b.spent += n
 	return true
 }
 
@@ -53,7 +53,7 @@ func (c *Conn) cross(l Limit) { c.shared.Crossed[l]++ }
 
 // chargeReset charges a stream reset that the peer sent or made us send.
 func (c *Conn) chargeReset() error {
-	if c.budget.resets.take(c.shared.Now, c.cfg.ResetBudget) {
+	if c.budget.resets.take(1, c.shared.Now, c.cfg.ResetBudget) {
 		return nil
 	}
 	c.cross(LimitResets)
@@ -61,13 +61,20 @@ func (c *Conn) chargeReset() error {
 }
 
 // recvUseless charges a frame that does nothing for anybody.
-func (c *Conn) recvUseless() error {
-	if c.budget.noise.take(c.shared.Now, c.cfg.NoiseBudget) {
+func (c *Conn) recvUseless() error { return c.chargeNoise(1) }
+
+func (c *Conn) chargeNoise(n int32) error {
+	if c.budget.noise.take(n, c.shared.Now, c.cfg.NoiseBudget) {
 		return nil
 	}
 	c.cross(LimitNoise)
 	return errTooManyUseless
 }
+
+// tooLongCost is what a header list over the limit costs of the budget for frames of no
+// use: to decode one takes as long as some dozens of requests, and who answers with 431
+// has no other defence against the next.
+const tooLongCost = 16
 
 // tinyFrame is how few octets make a DATA frame a tiny one, as does padding that is
 // more than they are. Such frames are charged like those of no use, and given back

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,35 @@ func TestSection10_5_HonestClient(t *testing.T) {
 		tc.lines = tc.lines[:0]
 		id += 4
 	}
+}
+
+// TestSection10_5_HeaderListsTooLong makes us decode what is too long, again and again.
+func TestSection10_5_HeaderListsTooLong(t *testing.T) {
+	tc := newTestConn(t, Config{MaxHeaderListSize: 1000})
+	tc.answer("x")
+	tc.whole = true
+	long := requestFields("GET", []string{"x-long: " + strings.Repeat("v", 1000)})
+	id := frames.StreamID(1)
+	each := func(fields []string) {
+		tc.recv(tc.headers(id, true, fields...))
+		tc.turn()
+		id += 2
+	}
+	// A proxy sends those of one bad client among those of others.
+	for range 2 * burst {
+		each(long)
+		for range tooLongCost {
+			each(requestFields("GET", nil))
+		}
+	}
+	tc.wantAlive("others are in the majority", id)
+	id += 2
+	for range burst/tooLongCost + 1 {
+		each(long)
+	}
+	tc.lines = nil
+	tc.recv(tc.headers(id, true, long...))
+	tc.wantConnError("nothing but header lists that are too long", frames.ErrCodeEnhanceYourCalm)
 }
 
 // TestSection10_5_UselessFrames sends frames that do nothing (CVE-2019-9511 to
@@ -228,24 +258,24 @@ func TestBucket(t *testing.T) {
 		t.Error("more than all was given back")
 	}
 	for range burst {
-		if !b.take(0, of) {
+		if !b.take(1, 0, of) {
 			t.Fatal("empty too soon")
 		}
 	}
-	if b.take(0, of) || b.take(99*time.Millisecond, of) {
+	if b.take(1, 0, of) || b.take(1, 99*time.Millisecond, of) {
 		t.Error("not empty")
 	}
-	if !b.take(100*time.Millisecond, of) || b.take(199*time.Millisecond, of) {
+	if !b.take(1, 100*time.Millisecond, of) || b.take(1, 199*time.Millisecond, of) {
 		t.Error("one a tenth of a second")
 	}
 	b.giveBack(1)
-	if !b.take(199*time.Millisecond, of) {
+	if !b.take(1, 199*time.Millisecond, of) {
 		t.Error("what is given back can be taken")
 	}
-	if !b.take(1000*time.Hour, of) || b.spent != 1 {
+	if !b.take(1, 1000*time.Hour, of) || b.spent != 1 {
 		t.Errorf("%d spent after 1000 hours, want 1", b.spent)
 	}
-	if b.take(0, of); b.spent != 2 {
+	if b.take(1, 0, of); b.spent != 2 {
 		t.Error("time that goes backwards")
 	}
 }

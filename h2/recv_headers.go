@@ -208,7 +208,7 @@ func (c *Conn) recvRequest(s *Stream) error {
 	}
 	if b.list.tooLong {
 		c.refuseHeaderList(s)
-		return nil
+		return c.chargeNoise(tooLongCost)
 	}
 	if err := b.list.finishRequest(s, b.endStream, c.cfg.EnableConnectProtocol); err != nil {
 		return err

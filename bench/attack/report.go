@@ -47,6 +47,9 @@ func (r row) faults() (faults []string) {
 	if left := r.after.files - r.before.files; left > 20 {
 		faults = append(faults, fmt.Sprintf("%d descriptors, %v later", left, settles))
 	}
+	if left := r.after.tasks - r.before.tasks; left > 20 {
+		faults = append(faults, fmt.Sprintf("%d goroutines, %v later", left, settles))
+	}
 	if r.attack.never != "" {
 		for seen := range r.did.Seen {
 			if strings.Contains(seen, r.attack.never) {
@@ -87,6 +90,7 @@ func (r row) cells() []string {
 		mib(r.did.Sent),
 		r.seen(),
 		fmt.Sprintf("%s, %s", mib(r.peak.rss-r.before.rss), mib(r.after.rss-r.before.rss)),
+		fmt.Sprintf("+%d, +%d", r.peak.files-r.before.files, r.peak.tasks-r.before.tasks),
 		fmt.Sprintf("%.0f %%", 100*cpu),
 		fmt.Sprint(len(r.beside.failures), " of ", len(r.beside.times)),
 		fmt.Sprintf("%s, %s", ms(r.quiet.p99()), ms(r.beside.p99())),
@@ -95,7 +99,7 @@ func (r row) cells() []string {
 }
 
 var headings = []string{
-	"attack", "connections", "sent", "what the server did", "memory: peak, 2 s later", "CPU", "good requests that failed", "p99: quiet, beside it", "verdict",
+	"attack", "connections", "sent", "what the server did", "memory: peak, 2 s later", "descriptors, goroutines: peak", "CPU", "good requests that failed", "p99: quiet, beside it", "verdict",
 }
 
 func (r row) String() string {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +29,7 @@ type ground struct {
 }
 
 // targets are the addresses of a server.
-type targets struct{ tls, cleartext string }
+type targets struct{ tls, cleartext, admin string }
 
 // prepare builds the server, unless there is one, and what it serves.
 func prepare(ctx context.Context, binary string) (_ *ground, err error) {
@@ -77,7 +80,7 @@ type server struct {
 // start starts a server and waits until it listens.
 func (g *ground) start(ctx context.Context) (*server, error) {
 	var addrs []string
-	for range 2 {
+	for range 3 {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
@@ -85,9 +88,9 @@ func (g *ground) start(ctx context.Context) (*server, error) {
 		addrs = append(addrs, ln.Addr().String())
 		_ = ln.Close()
 	}
-	s := &server{targets: targets{tls: addrs[0], cleartext: addrs[1]}, ended: make(chan struct{})}
+	s := &server{targets: targets{tls: addrs[0], cleartext: addrs[1], admin: addrs[2]}, ended: make(chan struct{})}
 	s.cmd = exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(serverCore), g.binary,
-		"--bench", "--log-level", "error", "--listen", s.tls, "--listen-cleartext", s.cleartext, g.site)
+		"--bench", "--log-level", "error", "--listen", s.tls, "--listen-cleartext", s.cleartext, "--admin", s.admin, g.site)
 	s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
@@ -123,6 +126,7 @@ func (s *server) stop() {
 type state struct {
 	rss     int64 // octets
 	files   int
+	tasks   int // goroutines
 	threads int
 	cpu     time.Duration
 }
@@ -154,7 +158,27 @@ func (s *server) look() (st state, err error) {
 	st = state{cpu: time.Duration(n[0]+n[1]) * tick, threads: int(n[2]), rss: n[3] * int64(os.Getpagesize())}
 	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
 	st.files = len(fds)
+	if err == nil {
+		st.tasks, err = s.goroutines()
+	}
 	return st, err
+}
+
+// goroutines asks the server how many it has.
+func (s *server) goroutines() (int, error) {
+	c := http.Client{Timeout: goodPatience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + s.admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if n, ok := strings.CutPrefix(lines.Text(), "go_goroutines "); ok {
+			return strconv.Atoi(n)
+		}
+	}
+	return 0, errors.Join(errors.New("the metrics have no go_goroutines"), lines.Err())
 }
 
 // A watcher looks at a server again and again.
@@ -170,14 +194,14 @@ func (s *server) watch() *watcher {
 		for {
 			if st, err := s.look(); err == nil {
 				w.most = state{
-					rss: max(w.most.rss, st.rss), files: max(w.most.files, st.files),
+					rss: max(w.most.rss, st.rss), files: max(w.most.files, st.files), tasks: max(w.most.tasks, st.tasks),
 					threads: max(w.most.threads, st.threads), cpu: st.cpu,
 				}
 			}
 			select {
 			case <-w.end:
 				return
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 		}
 	})
