@@ -67,7 +67,7 @@ type conn struct {
 
 	engine   engine // of what it speaks; nil until that is known
 	protocol protocol
-	h2       h2.Conn
+	h2       *h2.Conn // nil unless it speaks HTTP/2
 	h1       *h1.Conn // nil unless it speaks HTTP/1.1
 
 	// An idle connection is mostly this struct: small fields stand together.

@@ -22,11 +22,12 @@ func (c *conn) startHTTP2() {
 	if c.bridge != nil {
 		record = tlsbridge.MaxRecordPayload
 	}
+	c.h2 = new(h2.Conn)
 	c.h2.Init(c.loop.shared, (*http2)(c), record)
 	if c.trace != nil {
 		c.h2.Trace(c.trace)
 	}
-	c.speak(&c.h2, (*http2)(c))
+	c.speak(c.h2, (*http2)(c))
 }
 
 // Request takes a request that is complete but for its body.

@@ -98,10 +98,10 @@ func (c *conn) nextExam() time.Duration {
 func (c *conn) isBusy() bool { return c.isBlocked || c.engine.NeedsTick() }
 
 // mayRest reports whether c holds what it can give back while it is idle.
-func (c *conn) mayRest() bool { return c.h1 == nil && c.h2.MayRest() }
+func (c *conn) mayRest() bool { return c.h2 != nil && c.h2.MayRest() }
 
 func (c *conn) rest() {
-	if c.h1 == nil {
+	if c.h2 != nil {
 		c.h2.Rest()
 	}
 }

@@ -130,7 +130,7 @@ func (c *conn) maybeTrace(t *trace) {
 		return
 	}
 	c.trace = &connTrace{trace: t, conn: c}
-	if c.stage == stageServing && c.h1 == nil {
+	if c.stage == stageServing && c.h2 != nil {
 		c.h2.Trace(c.trace)
 	}
 }
@@ -141,7 +141,7 @@ func (l *eventLoop) endTrace(t *trace) {
 			continue
 		}
 		c.trace = nil
-		if c.stage == stageServing && c.h1 == nil {
+		if c.stage == stageServing && c.h2 != nil {
 			c.h2.Trace(nil)
 		}
 	}
