@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +68,8 @@ type Server struct {
 	ended    chan struct{} // closed when Run has ended
 	failed   chan error    // what ended the server against its will
 	emptied  chan struct{} // a loop has no connections any more
+
+	stuckAfter time.Duration // see there
 }
 
 // A signal is raised once, by whoever comes first.
@@ -93,6 +97,8 @@ func New(cfg Config) (*Server, error) {
 		ended:   make(chan struct{}),
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
+
+		stuckAfter: stuckAfter,
 	}
 	srv.live.Store(&cfg)
 	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
@@ -138,7 +144,8 @@ func (srv *Server) Addrs() []net.Addr {
 // Run serves until ctx ends, then drains: it closes the listeners, lets the
 // requests that are being served end for up to [Config.DrainTimeout], and
 // returns nil. It does so too when [Server.Shutdown] is called, which has a
-// bound of its own. Any error means that the server ended for another reason.
+// bound of its own. Any error means that the server ended for another reason, or
+// that a callback has held its loop up for 5 s behind that, which is then left.
 func (srv *Server) Run(ctx context.Context) error {
 	if srv.ran.Swap(true) {
 		return errors.New("loop: Run was called twice, or after Shutdown")
@@ -192,7 +199,10 @@ wait:
 			close(accepted)
 		}()
 		srv.drain(clock.C, deadline, accepted)
-		<-accepted
+		select {
+		case <-accepted:
+		case <-time.After(srv.stuckAfter): // a loop that does not turn opens nothing either
+		}
 	}
 	return errors.Join(failure, srv.stopLoops())
 }
@@ -309,10 +319,34 @@ func (srv *Server) runningLoops() []*eventLoop {
 	return nil
 }
 
+// stuckAfter is how long a loop has to end, once it need not wait for anything.
+const stuckAfter = 5 * time.Second
+
+// stopLoops ends the loops. One on which a callback does not return cannot be made to:
+// it is told of and left, and ends when the callback returns, if ever.
 func (srv *Server) stopLoops() error {
+	type end struct {
+		loop int
+		err  error
+	}
+	ends := make(chan end, len(srv.loops))
+	stuck := make(map[int]bool, len(srv.loops))
+	for i, el := range srv.loops {
+		stuck[i] = true
+		go func() { ends <- end{i, el.stop()} }()
+	}
+	patience := time.NewTimer(srv.stuckAfter)
+	defer patience.Stop()
 	var errs []error
-	for _, el := range srv.loops {
-		errs = append(errs, el.stop())
+	for len(stuck) > 0 {
+		select {
+		case e := <-ends:
+			delete(stuck, e.loop)
+			errs = append(errs, e.err)
+		case <-patience.C:
+			late := slices.Sorted(maps.Keys(stuck))
+			return errors.Join(append(errs, fmt.Errorf("loop: loops %d do not end: a callback has not returned", late))...)
+		}
 	}
 	return errors.Join(errs...)
 }
