@@ -128,9 +128,10 @@ type Config struct {
 
 	// MaxHandshakes is how many TLS handshakes may be in progress in the
 	// process, and MaxHandshakesPerAddr of one IPv4 address or one /64 network
-	// of IPv6. What comes beyond waits its turn; if there is none to be had,
-	// handshakes whose peers have been silent for a second make room. Default
-	// 1024 and 64.
+	// of IPv6. At first there may be 64 for each loop; there may be more as
+	// handshakes complete. What comes beyond waits; handshakes whose peers are silent
+	// for three round trips, within 250 ms and a second, make room. Default 1024
+	// and 64.
 	MaxHandshakes, MaxHandshakesPerAddr int
 
 	// HandshakeWorkers is how many handshakes run at once, for each listener

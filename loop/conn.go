@@ -196,7 +196,7 @@ func (c *conn) onClose(error) {
 	l.srv.admission.leave(c)
 	l.wheel.stop(&c.timer)
 	l.watch.forget(c, fd)
-	c.leaveGate()
+	c.leaveGate(handshakeFailed)
 	if c.bridge != nil {
 		c.bridge.Stop()
 	}
@@ -260,7 +260,7 @@ func (c *conn) receivedTLS(err error) {
 	if err == nil {
 		return
 	}
-	c.leaveGate()
+	c.leaveGate(handshakeFailed)
 	if c.stage == stageHandshake {
 		c.loop.figures.handshakesFailed++
 	}
@@ -284,7 +284,7 @@ func (c *conn) receivedTLS(err error) {
 
 // handshakeDone goes on with the protocol that ALPN has chosen.
 func (c *conn) handshakeDone() {
-	c.leaveGate()
+	c.leaveGate(handshakeDone)
 	c.loop.figures.handshakesDone++
 	if c.bridge.ConnectionState().DidResume {
 		c.loop.figures.handshakesResumed++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Handshakes says where the TLS handshakes of a listener run: their arithmetic
@@ -172,25 +173,34 @@ func (c *conn) goOn(err error) {
 	c.flush()
 }
 
-// makeRoom is called when others wait for a handshake, and the peer of c has
-// been silent in its own.
-func (c *conn) makeRoom() {
+// makeRoom is called when others wait for a handshake, and the peer of c has been silent
+// in its own since then, or was.
+func (c *conn) makeRoom(silent time.Duration) {
 	if !c.wire.isOpen() || c.ticket == nil || c.isStepping {
 		return // or it is not the peer who is silent
 	}
-	if c.wire.hasInput() {
-		return // the loop is behind
+	if c.wire.hasInput() || time.Since(c.loop.srv.started)-silent < patienceFor(c.wire.tcpState()) {
+		return // the loop is behind, or the answer is on its way
 	}
 	c.loop.cross(limitHandshakeSlow)
 	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("a silent handshake makes room for others")
+	c.leaveGate(handshakeStalled)
 	c.wire.close()
 }
 
+// patienceFor returns how long a peer may be silent that is so far away.
+func patienceFor(s *TCPState) time.Duration {
+	if s == nil {
+		return leastSilence
+	}
+	return min(max(3*s.RTT, leastSilence), silence)
+}
+
 // leaveGate ends the handshake of c, if there is one.
-func (c *conn) leaveGate() {
+func (c *conn) leaveGate(end handshakeEnd) {
 	if t := c.ticket; t != nil {
 		c.ticket = nil
-		c.loop.srv.gate.leave(t)
+		c.loop.srv.gate.leave(t, end)
 	}
 }
 

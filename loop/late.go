@@ -40,6 +40,7 @@ func (c *conn) examineStart() {
 		return
 	}
 	l.cross(limitHandshakeTime)
+	c.leaveGate(handshakeStalled)
 	l.srv.log.Debug().Stringer("remote", c.remote).Msg("handshake or preface took too long")
 	c.wire.close()
 }
