@@ -106,11 +106,27 @@ func (t *fetch) statusOf(err error) int {
 		return 503
 	case errors.Is(err, fs.ErrPermission):
 		return 403
-	case errors.Is(err, syscall.EIO), errors.Is(err, errUnsettled):
+	case errors.Is(err, errUnsettled), isFault(err):
 		t.files.opts.Logger.Error().Err(err).Str("name", t.name).Msg("a file cannot be read")
 		return 500
 	default:
-		return 404 // also a link that leads out, a name too long, a loop of links
+		return 404
+	}
+}
+
+// isFault reports whether err is of the disk, and not of the name: that there is no
+// such file must not be said where nobody knows.
+func isFault(err error) bool {
+	errno, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		return false // also of a link that leads out
+	}
+	switch errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EINVAL, syscall.EILSEQ,
+		syscall.ENXIO: // a socket
+		return false
+	default:
+		return true
 	}
 }
 

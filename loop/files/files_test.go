@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -338,7 +339,14 @@ func TestStatusOfErrors(t *testing.T) {
 		{syscall.ENFILE, 503},
 		{errTooMany, 503},
 		{os.ErrClosed, 503},
+		{syscall.ENAMETOOLONG, 404},
+		{errors.New("path escapes from parent"), 404}, // as os.Root says it
 		{syscall.EIO, 500},
+		{syscall.EBADMSG, 500}, // a checksum is wrong
+		{syscall.EUCLEAN, 500}, // the file system is damaged
+		{syscall.ESTALE, 500},  // of a file system elsewhere
+		{syscall.ETIMEDOUT, 500},
+		{syscall.ENODEV, 500},
 		{errUnsettled, 500},
 	} {
 		if got := asked.statusOf(&os.PathError{Op: "openat", Path: "x", Err: tt.err}); got != tt.want {

@@ -13,6 +13,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 // TestLengths sends files around every size at which something changes.
@@ -110,6 +113,80 @@ func testShrinkWhileSending(t *testing.T, cold bool) {
 		}
 		s.wantNothingHeld()
 	}
+}
+
+// TestDiskFailsWhileSending has a disk that gives no more while a file of it is sent,
+// over either version of HTTP. It is no disk that fails here: the descriptor is made that
+// of a directory, which is an error to read.
+func TestDiskFailsWhileSending(t *testing.T) { hotAndCold(t, testDiskFailsWhileSending) }
+
+func testDiskFailsWhileSending(t *testing.T, cold bool) {
+	logged := make(chan string, 10)
+	logger := zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, message string) { logged <- message }))
+	s := newSite(t, Options{noCache: cold, Logger: &logger})
+	s.write("big", nil)
+	if err := os.Truncate(filepath.Join(s.dir, "big"), bigFile); err != nil {
+		t.Fatal(err)
+	}
+	body := noise(8 << 20)
+	s.write("other", body)
+	want := sha256.Sum256(body)
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	http1 := &http.Transport{}
+	defer http1.CloseIdleConnections()
+	for version, c := range map[string]*http.Client{"HTTP/2": s.client, "HTTP/1.1": {Transport: http1, Timeout: 4 * long}} {
+		resp, err := c.Get(s.url + "/big")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := s.begin(t.Context(), "/other")
+		if n := s.replaceDescriptors("big", dir); n != 1 {
+			t.Fatalf("%s: %d descriptors of the file", version, n)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		switch {
+		case n >= bigFile || err == nil:
+			t.Errorf("%s: %d octets, %v, of a disk that fails", version, n, err)
+		case version == "HTTP/2" && !strings.Contains(err.Error(), "INTERNAL_ERROR"):
+			t.Errorf("%v, want INTERNAL_ERROR on the stream", err)
+		}
+		if got, err := sumOf(other.Body); err != nil || got != want {
+			t.Errorf("%s: the neighbour: %v, or other octets", version, err)
+		}
+		other.Body.Close()
+		if message := <-logged; message != "a file could not be sent to its end" {
+			t.Errorf("%s: logged %q", version, message)
+		}
+		s.wantNothingHeld()
+	}
+}
+
+// replaceDescriptors has all descriptors of a file of s refer to other instead.
+func (s *site) replaceDescriptors(name string, other *os.File) (n int) {
+	s.t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err != nil || target != filepath.Join(s.dir, name) {
+			continue
+		}
+		at, err := strconv.Atoi(fd.Name())
+		if err == nil {
+			err = unix.Dup3(int(other.Fd()), at, unix.O_CLOEXEC)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		n++
+	}
+	return n
 }
 
 func TestReplaceWhileSending(t *testing.T) { hotAndCold(t, testReplaceWhileSending) }
