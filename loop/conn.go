@@ -76,7 +76,8 @@ type conn struct {
 	isTouched  bool // on loop.touched
 	isBlocked  bool // the socket is full; the watch will say when it is not
 	finishing  bool // close once everything is written; what still comes is discarded
-	isPaused   bool // reading is
+	isPaused   bool // reading is, because the engine wishes so
+	isDear     bool // on loop.dear: reading has stopped
 	trigger    trigger
 	broken     bool  // a panic left it in an unknown state
 	isAdmitted bool  // by the handshakeGate
@@ -216,6 +217,9 @@ func (c *conn) onClose(error) {
 // receive takes what has arrived and flushes what comes of it.
 func (c *conn) receive() {
 	b := c.wire.next()
+	if len(b) >= dearRead {
+		defer c.standInLine(time.Now())
+	}
 	c.active = c.loop.now
 	c.received += int64(len(b))
 	c.loop.figures.Received += uint64(len(b))
@@ -409,7 +413,7 @@ func (c *conn) flush() {
 	default:
 		c.examineSoon()
 	}
-	if c.h1 != nil {
+	if c.h1 != nil && !c.isDear {
 		c.setReading()
 	}
 }

@@ -54,6 +54,7 @@ type eventLoop struct {
 	examined   *conn         // the next that makeRoom looks at; nil for the oldest
 	madeRoomAt time.Duration // when that was
 	ready      []*conn       // have more to send, a batch a round
+	dear       []*conn       // have more to say, which takes long; one of them a round
 	round      []*conn       // the round being served
 	touched    []*conn       // have output that no flush of this turn will see
 
@@ -261,6 +262,7 @@ func (l *eventLoop) serveRound() {
 	}
 	l.round = l.round[:0]
 	l.runnable = len(l.ready)
+	l.hearDear()
 }
 
 // guarded calls f for c and contains its panic.
@@ -284,7 +286,7 @@ func (l *eventLoop) endTurn() {
 	if len(l.touched) > 0 {
 		l.flushTouched()
 	}
-	if len(l.ready) > 0 {
+	if len(l.ready) > 0 || len(l.dear) > 0 {
 		l.bell.ring()
 	}
 }
