@@ -1,0 +1,93 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestLogsOnFullDisk has no room for the log of the server, nor for that of requests: both
+// are served without, SIGHUP and SIGUSR1 change nothing about that, and the end is an
+// ordinary one. With room again, requests are logged again.
+func TestLogsOnFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	dir := t.TempDir()
+	socket, access := filepath.Join(dir, "socket"), filepath.Join(dir, "access.log")
+	if err := os.Symlink("/dev/full", access); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "--listen", "", "--listen-cleartext", "unix:"+socket, "--access-log", access, "--access-log-format", "common")
+	cmd.Stderr, cmd.Stdout = full, full
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	defer func() { _ = cmd.Process.Kill(); <-ended }()
+	waitForSocket(t, socket)
+	c := unixClient(socket)
+	signal := func(s syscall.Signal) {
+		t.Helper()
+		if err := cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		get(t, c, "http://h/hello")
+	}
+	for range 5 {
+		get(t, c, "http://h/hello")
+	}
+	signal(syscall.SIGHUP)
+	signal(syscall.SIGUSR1)
+	if err := os.Remove(access); err != nil { // and now there is room
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(long); fileSize(access) == 0; signal(syscall.SIGUSR1) {
+		if time.Now().After(deadline) {
+			t.Fatal("requests are not logged again")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(long):
+		t.Fatal("it does not end")
+	}
+	if status := cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+func fileSize(name string) int64 {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// waitForSocket waits until somebody listens, whose log does not tell.
+func waitForSocket(t *testing.T, path string) {
+	t.Helper()
+	for deadline := time.Now().Add(long); ; time.Sleep(time.Millisecond) {
+		if nc, err := net.Dial("unix", path); err == nil {
+			_ = nc.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain waited for %s", path)
+		}
+	}
+}
