@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -18,9 +16,6 @@ import (
 func openAccessLog(to config.AccessLog, cfg *loop.Config, log *zerolog.Logger) (*accesslog.Log, error) {
 	if to.File == "" {
 		return nil, nil
-	}
-	if to.File == "-" {
-		signal.Ignore(syscall.SIGPIPE) // who reads the log may leave
 	}
 	loops := cfg.Loops
 	if loops == 0 {

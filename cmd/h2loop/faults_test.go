@@ -91,3 +91,44 @@ func waitForSocket(t *testing.T, path string) {
 		}
 	}
 }
+
+// TestLogReaderGone has the process that reads the log end: the server goes on, as it
+// does when the disk is full.
+func TestLogReaderGone(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "socket")
+	cmd := exec.Command(binary, "--listen", "", "--listen-cleartext", "unix:"+socket)
+	cmd.Stderr, cmd.Stdout = w, w
+	err = cmd.Start()
+	_ = w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	defer func() { _ = cmd.Process.Kill(); <-ended }()
+	waitForSocket(t, socket)
+	c := unixClient(socket)
+	get(t, c, "http://h/hello")
+	_ = r.Close()
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM} { // each of which is logged
+		get(t, c, "http://h/hello")
+		if err := cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-ended:
+	case <-time.After(long):
+		t.Fatal("it does not end")
+	}
+	if status := cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("it has ended with %s", cmd.ProcessState)
+	}
+}

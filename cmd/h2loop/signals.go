@@ -21,6 +21,7 @@ type signals struct {
 func catchSignals() *signals {
 	s := &signals{c: make(chan os.Signal, 4), done: make(chan struct{})}
 	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGPIPE) // who reads a log may leave
 	return s
 }
 
