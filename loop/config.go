@@ -165,6 +165,19 @@ type Config struct {
 	// on a goroutine; requests for more are answered with 503. Default 10000.
 	HTTPHandlers int
 
+	// ShedDelay is how late a loop may be: if what has arrived waits for longer, time after
+	// time for a second, a part of the requests is answered with 503, before routes,
+	// middleware and OnError, as many as it takes for the others to be served in time.
+	// Default 2 s; negative for never.
+	ShedDelay time.Duration
+
+	// MemoryCeiling is how much memory Go may use, in octets: live objects as of the last
+	// collection, stacks, and what the runtime needs. Above it new requests are refused,
+	// with REFUSED_STREAM over HTTP/2 and 503 over HTTP/1.1, new connections wait, and
+	// idle ones end, until a tenth less is in use. Default: nine tenths of GOMEMLIMIT, as
+	// of [debug.SetMemoryLimit], if there is such a limit; negative for never.
+	MemoryCeiling int64
+
 	// SlowCallback is how long a callback may hold its loop up before it is
 	// logged and counted. Default 5 ms; negative for never.
 	SlowCallback time.Duration
@@ -197,6 +210,7 @@ const (
 	defaultBlockingQueue    = 1024
 	defaultBlockingWorkers  = 256
 	defaultHTTPHandlers     = 10_000
+	defaultShedDelay        = 2 * time.Second
 	defaultSlowCallback     = 5 * time.Millisecond
 	defaultUserTimeout      = 75 * time.Second
 	defaultUnreadAnswers    = 256 << 10
@@ -285,6 +299,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.DrainGrace == 0 {
 		cfg.DrainGrace = defaultDrainGrace
+	}
+	if cfg.ShedDelay == 0 {
+		cfg.ShedDelay = defaultShedDelay
 	}
 	if cfg.SlowCallback == 0 {
 		cfg.SlowCallback = defaultSlowCallback

@@ -64,9 +64,12 @@ type eventLoop struct {
 
 	held int // octets that gnet holds for the connections
 
-	crew    httpCrew
-	turn    turnClock
-	figures figures
+	crew      httpCrew
+	turn      turnClock
+	shed      shedder
+	short     bool // of memory
+	turnsAway bool // requests, for one of these
+	figures   figures
 
 	opened       bool          // a connection, and nothing has come since
 	examineEvery time.Duration // how often a busy connection is examined
@@ -77,8 +80,9 @@ type eventLoop struct {
 	mu        sync.Mutex
 	tasks     []func()
 	writable  []*conn
-	executing bool // an Execute is on its way
-	ticking   bool // a tick is among tasks
+	executing bool          // an Execute is on its way
+	ticking   bool          // a tick is among tasks
+	tickAt    time.Duration // when it was put there
 	closed    bool
 	published figures // as of the last tick
 	spare     []func()
@@ -332,6 +336,7 @@ func (l *eventLoop) postTick() {
 	defer l.mu.Unlock()
 	if !l.closed && !l.ticking {
 		l.ticking = true
+		l.tickAt = time.Since(l.srv.started)
 		l.tasks = append(l.tasks, l.tick)
 		_ = l.execute()
 	}
@@ -392,8 +397,10 @@ func (l *eventLoop) runTask(f func()) {
 func (l *eventLoop) tick() {
 	l.mu.Lock()
 	l.ticking = false
+	posted := l.tickAt
 	l.mu.Unlock()
 	l.setTime()
+	l.lookHowLate(posted)
 	l.adopt()
 	l.wheel.advance(l.now)
 	l.crew.trim()

@@ -51,6 +51,9 @@ func (h *http1) Request(s *h1.Stream) {
 	if h.trace != nil {
 		h.trace.traceRequest1(x)
 	}
+	if h.loop.turnsAway && x.turnAway() {
+		return
+	}
 	if h.ln.redirectHTTPS.Load() > 0 && h.bridge == nil {
 		x.call(redirectHTTPS)
 		return

@@ -35,6 +35,9 @@ func (h *http2) Request(s *h2.Stream) {
 	x := (*conn)(h).newExchange(&s.Request)
 	x.h2 = s
 	s.App = x
+	if h.loop.turnsAway && x.turnAway() {
+		return
+	}
 	x.dispatch()
 }
 

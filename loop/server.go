@@ -43,6 +43,8 @@ type Server struct {
 	loops     []*eventLoop
 	gate      *handshakeGate
 	admission *admission
+	memory    memoryWatch
+	shedLog   logPause
 	picking   sync.Mutex
 
 	certificates sync.Mutex // held while they are replaced
@@ -103,6 +105,7 @@ func New(cfg Config) (*Server, error) {
 	srv.live.Store(&cfg)
 	srv.bodies.left.Store(int64(cfg.HTTP2.MaxUnreadTotal))
 	srv.root.srv = srv
+	srv.memory.read = readMemory
 	srv.gate = newHandshakeGate(srv)
 	srv.admission = newAdmission(&cfg, func() time.Duration { return time.Since(srv.started) })
 	if cfg.Logger != nil {
@@ -213,7 +216,8 @@ func (srv *Server) tick() {
 		el.postTick()
 	}
 	srv.gate.makeRoom(time.Since(srv.started))
-	if srv.admission.waiting.Load() > 0 {
+	srv.watchMemory(time.Since(srv.started))
+	if srv.memory.short.Load() || srv.admission.waiting.Load() > 0 {
 		srv.makeRoom()
 	}
 }

@@ -10,6 +10,13 @@ import (
 type Stats struct {
 	// Loops run now: none before [Server.Run] has made them all.
 	Loops int
+	// SheddingLoops are those of them that are so far behind that they refuse requests; see
+	// [Config.ShedDelay].
+	SheddingLoops int
+	// ShortOfMemory is set while memory in use is above [Config.MemoryCeiling], and MemoryInUse
+	// is what that was when it was last looked at, in octets; 0 if there is no ceiling.
+	ShortOfMemory bool
+	MemoryInUse   int64
 	// Draining is set once the server has begun to end.
 	Draining bool
 
@@ -84,6 +91,8 @@ const (
 	limitConns                       // connections of the process: one waits
 	limitConnsOne                    // connections of an address
 	limitAcceptRate                  // and how fast it opens them
+	limitShed                        // a loop is behind
+	limitMemory                      // memory in use
 	limitRoom                        // an idle one has made room for others
 	numLimits
 )
@@ -107,6 +116,8 @@ var limitNames = [numLimits]string{
 	limitConnsOne:       "connections_per_addr",
 	limitAcceptRate:     "accept_rate",
 	limitRoom:           "made_room",
+	limitShed:           "shed",
+	limitMemory:         "memory",
 }
 
 // figures are what a loop counts. They belong to it; what others see is the
@@ -118,11 +129,12 @@ type figures struct {
 	ended                                               uint64 // requests
 	resetsReceived, resetsSent                          uint64
 
-	held    int
-	blocked int
-	crossed [numLimits]uint64
-	h2      [h2.NumLimits]uint64
-	h1      [h1.NumLimits]uint64
+	held     int
+	blocked  int
+	shedding bool
+	crossed  [numLimits]uint64
+	h2       [h2.NumLimits]uint64
+	h1       [h1.NumLimits]uint64
 }
 
 // cross counts that a peer has run into a limit.
@@ -145,6 +157,8 @@ func (srv *Server) Stats() Stats {
 		Draining:          srv.draining.Load(),
 		Connections:       srv.openConns(),
 		MaxConnections:    srv.admission.mostConns(),
+		ShortOfMemory:     srv.memory.short.Load(),
+		MemoryInUse:       srv.memory.used.Load(),
 		HeldOutput:        int(srv.pushed.Load()),
 		Handshakes:        int(srv.gate.nInside.Load()),
 		HandshakesWaiting: int(srv.gate.nWaiting.Load()),
@@ -166,6 +180,9 @@ func (srv *Server) Stats() Stats {
 		f := l.published
 		l.mu.Unlock()
 		s.HeldOutput += f.held
+		if f.shedding {
+			s.SheddingLoops++
+		}
 		s.BlockedConnections += f.blocked
 		s.OpenRequests += int(f.Requests - f.ended)
 		s.Accepted += f.Accepted

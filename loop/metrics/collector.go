@@ -89,6 +89,14 @@ const (
 
 var figures = []figure{
 	gauge("loops", "Event loops that run.", func(s *loop.Stats) int { return s.Loops }),
+	gauge("loops_shedding", "Event loops that refuse requests because they are behind.", func(s *loop.Stats) int { return s.SheddingLoops }),
+	gauge("memory_in_use_bytes", "Memory in use, where there is a ceiling.", func(s *loop.Stats) int { return int(s.MemoryInUse) }),
+	gauge("memory_short", "1 while memory in use is above the ceiling.", func(s *loop.Stats) int {
+		if s.ShortOfMemory {
+			return 1
+		}
+		return 0
+	}),
 	gauge("draining", "1 once the server has begun to end.", func(s *loop.Stats) int {
 		if s.Draining {
 			return 1

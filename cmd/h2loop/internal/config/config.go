@@ -113,24 +113,26 @@ type HSTS struct {
 
 // Limits are limits and timeouts. A field is that of loop.Config with the same name.
 type Limits struct {
-	HandshakeTimeout     Duration `toml:"handshake_timeout"`
-	IdleTimeout          Duration `toml:"idle_timeout"`
-	DrainGrace           Timeout  `toml:"drain_grace"`
-	UserTimeout          Timeout  `toml:"user_timeout"`
-	SlowCallback         Timeout  `toml:"slow_callback"`
-	MaxConnAge           Duration `toml:"max_conn_age"`
-	MaxConnRequests      Count    `toml:"max_conn_requests"`
-	MaxUnreadAnswers     Size     `toml:"max_unread_answers"`
-	MaxConns             Count    `toml:"max_conns"`
-	MaxConnsPerAddr      Count    `toml:"max_conns_per_addr"`
-	AcceptRate           Budget   `toml:"accept_rate"`
-	MaxHandshakeBytes    Size     `toml:"max_handshake_bytes"`
-	MaxHandshakes        Count    `toml:"max_handshakes"`
-	MaxHandshakesPerAddr Count    `toml:"max_handshakes_per_addr"`
-	HandshakeWorkers     Count    `toml:"handshake_workers"`
-	MaxHeldOutput        Size     `toml:"max_held_output"`
-	MaxStreamBuffer      Size     `toml:"max_stream_buffer"`
-	SendLowWater         Size     `toml:"send_low_water"`
+	HandshakeTimeout     Duration  `toml:"handshake_timeout"`
+	IdleTimeout          Duration  `toml:"idle_timeout"`
+	DrainGrace           Timeout   `toml:"drain_grace"`
+	UserTimeout          Timeout   `toml:"user_timeout"`
+	SlowCallback         Timeout   `toml:"slow_callback"`
+	ShedDelay            Timeout   `toml:"shed_delay"`
+	MemoryCeiling        CacheSize `toml:"memory_ceiling"`
+	MaxConnAge           Duration  `toml:"max_conn_age"`
+	MaxConnRequests      Count     `toml:"max_conn_requests"`
+	MaxUnreadAnswers     Size      `toml:"max_unread_answers"`
+	MaxConns             Count     `toml:"max_conns"`
+	MaxConnsPerAddr      Count     `toml:"max_conns_per_addr"`
+	AcceptRate           Budget    `toml:"accept_rate"`
+	MaxHandshakeBytes    Size      `toml:"max_handshake_bytes"`
+	MaxHandshakes        Count     `toml:"max_handshakes"`
+	MaxHandshakesPerAddr Count     `toml:"max_handshakes_per_addr"`
+	HandshakeWorkers     Count     `toml:"handshake_workers"`
+	MaxHeldOutput        Size      `toml:"max_held_output"`
+	MaxStreamBuffer      Size      `toml:"max_stream_buffer"`
+	SendLowWater         Size      `toml:"send_low_water"`
 
 	HTTP2 HTTP2 `toml:"http2"`
 	HTTP1 HTTP1 `toml:"http1"`
