@@ -71,7 +71,7 @@ var rooms = []room{
 		// Clients that talk in frames, and servers that embed loop. Nothing imports it.
 		path:    "bench/stress/...",
 		inside:  []string{"bench/affinity", "loop/...", "h2", "frames"},
-		outside: []string{"golang.org/x/net/http2/...", "golang.org/x/sys/unix"},
+		outside: []string{"golang.org/x/net/http2/hpack", "golang.org/x/sys/unix"},
 	},
 	{
 		// A client that knows nothing of how the server is made.

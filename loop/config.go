@@ -130,7 +130,7 @@ type Config struct {
 	// process, and MaxHandshakesPerAddr of one IPv4 address or one /64 network
 	// of IPv6. At first there may be 64 for each loop; there may be more as
 	// handshakes complete. What comes beyond waits; handshakes whose peers are silent
-	// for three round trips, within 250 ms and a second, make room. Default 1024
+	// for 2 s, or, where many have been, for three round trips, make room. Default 1024
 	// and 64.
 	MaxHandshakes, MaxHandshakesPerAddr int
 

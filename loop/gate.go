@@ -28,6 +28,7 @@ type handshakeGate struct {
 
 	nInside  atomic.Int32 // inside.n, for those who do not hold mu
 	nWaiting atomic.Int32
+	stalls   atomic.Int32 // see manyStalls; changed under mu
 
 	mu      sync.Mutex
 	most    int        // in progress
@@ -65,10 +66,19 @@ type ticket struct {
 }
 
 // How long a peer in a handshake may be silent before it has to make room, if others wait
-// for some: as long as three round trips take, within these bounds.
+// for some: for calm; and where many have been so for that long, as long as three round trips
+// take, within the other bounds. A client that begins a thousand handshakes at once has its hands
+// full, and may well be silent for longer than that.
 const (
 	leastSilence = 250 * time.Millisecond
 	silence      = time.Second
+	calm         = 2 * time.Second
+
+	// manyStalls is how many that is. A handshake that completes makes good for
+	// doneCounts of them, and no more than mostStalls are remembered.
+	manyStalls = 16
+	doneCounts = 2
+	mostStalls = 64
 )
 
 const (
@@ -213,14 +223,29 @@ func (g *handshakeGate) leave(t *ticket, end handshakeEnd) {
 func (g *handshakeGate) learn(a *gateAddr, end handshakeEnd) {
 	switch end {
 	case handshakeDone:
+		g.stalls.Store(max(g.stalls.Load()-doneCounts, 0))
 		a.credit = min(a.credit+1, maxCredit)
 		if g.inside.n*2 >= g.window {
 			g.window = min(g.window+1, g.most)
 		}
 	case handshakeStalled:
+		g.stalls.Store(min(g.stalls.Load()+1, mostStalls))
 		a.credit = max(a.credit-stallCost, 0)
 		g.window = max(g.window-1, g.first)
 	case handshakeFailed:
+	}
+}
+
+// patience returns how long a peer may be silent now at s, which may be nil, before it has
+// to make room.
+func (g *handshakeGate) patience(s *TCPState) time.Duration {
+	switch {
+	case g.stalls.Load() < manyStalls:
+		return calm
+	case s == nil:
+		return leastSilence
+	default:
+		return min(max(3*s.RTT, leastSilence), silence)
 	}
 }
 

@@ -218,16 +218,38 @@ func TestGateForgets(t *testing.T) {
 	}
 }
 
-// TestPatience gives peers that are far away more time.
+// TestPatience gives peers some time, and less once many have been silent for that long,
+// but for those that are far away.
 func TestPatience(t *testing.T) {
-	for rtt, want := range map[time.Duration]time.Duration{
-		0: leastSilence, 50 * time.Millisecond: leastSilence, 200 * time.Millisecond: 600 * time.Millisecond, time.Minute: silence,
-	} {
-		if got := patienceFor(&TCPState{RTT: rtt}); got != want {
-			t.Errorf("%v with a round trip of %v, want %v", got, rtt, want)
+	g, srv := newTestGate(Config{MaxHandshakes: 1000, MaxHandshakesPerAddr: 1000, Loops: 1})
+	near := &TCPState{}
+	end := func(n int, how handshakeEnd) {
+		for range n {
+			c := gateConn(srv, "127.0.0.1")
+			g.enter(c, 0)
+			g.leave(c.ticket, how)
 		}
 	}
-	if got := patienceFor(nil); got != leastSilence {
-		t.Errorf("%v where the round trip is not known", got)
+	want := func(why string, s *TCPState, want time.Duration) {
+		t.Helper()
+		if got := g.patience(s); got != want {
+			t.Errorf("%s: %v, want %v", why, got, want)
+		}
 	}
+	want("nobody has stalled", near, calm)
+	end(manyStalls-1, handshakeStalled)
+	end(1, handshakeFailed)
+	want("few have", near, calm)
+	end(1, handshakeStalled)
+	want("many have", near, leastSilence)
+	want("and it is not known how far away it is", nil, leastSilence)
+	want("and it is not near", &TCPState{RTT: 200 * time.Millisecond}, 600*time.Millisecond)
+	want("and it is very far away", &TCPState{RTT: time.Minute}, silence)
+	end(1, handshakeDone)
+	want("one was in order", near, calm)
+	end(10*mostStalls, handshakeStalled)
+	end((mostStalls-manyStalls)/doneCounts, handshakeDone)
+	want("some were in order", near, leastSilence)
+	end(1, handshakeDone)
+	want("and one more", near, calm)
 }

@@ -179,21 +179,13 @@ func (c *conn) makeRoom(silent time.Duration) {
 	if !c.wire.isOpen() || c.ticket == nil || c.isStepping {
 		return // or it is not the peer who is silent
 	}
-	if c.wire.hasInput() || time.Since(c.loop.srv.started)-silent < patienceFor(c.wire.tcpState()) {
+	if c.wire.hasInput() || time.Since(c.loop.srv.started)-silent < c.loop.srv.gate.patience(c.wire.tcpState()) {
 		return // the loop is behind, or the answer is on its way
 	}
 	c.loop.cross(limitHandshakeSlow)
 	c.loop.srv.log.Debug().Stringer("remote", c.remote).Msg("a silent handshake makes room for others")
 	c.leaveGate(handshakeStalled)
 	c.wire.close()
-}
-
-// patienceFor returns how long a peer may be silent that is so far away.
-func patienceFor(s *TCPState) time.Duration {
-	if s == nil {
-		return leastSilence
-	}
-	return min(max(3*s.RTT, leastSilence), silence)
 }
 
 // leaveGate ends the handshake of c, if there is one.

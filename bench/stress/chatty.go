@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // chatty is a client as busy as honest ones are: many requests at once on one
@@ -50,17 +47,17 @@ type chat struct {
 
 func runChat(addr, addrTLS string, n, width int, secure bool) error {
 	c := &chat{url: "http://" + addr}
-	t := &http2.Transport{AllowHTTP: true, StrictMaxConcurrentStreams: true}
-	t.DialTLSContext = func(ctx context.Context, _, _ string, cfg *tls.Config) (net.Conn, error) {
+	t := &http.Transport{Protocols: new(http.Protocols)}
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c.dials.Add(1)
-		if secure {
-			return (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", addrTLS)
-		}
-		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	if secure {
 		c.url = "https://" + addrTLS
 		t.TLSClientConfig = clientTLS()
+		t.Protocols.SetHTTP2(true)
+	} else {
+		t.Protocols.SetUnencryptedHTTP2(true)
 	}
 	c.client = &http.Client{Transport: t}
 	defer t.CloseIdleConnections()
