@@ -174,7 +174,7 @@ type Config struct {
 	// MemoryCeiling is how much memory Go may use, in octets: live objects as of the last
 	// collection, stacks, and what the runtime needs. Above it new requests are refused,
 	// with REFUSED_STREAM over HTTP/2 and 503 over HTTP/1.1, new connections wait, and
-	// idle ones end, until a tenth less is in use. Default: nine tenths of GOMEMLIMIT, as
+	// idle ones end, until a twentieth less is in use. Default: nine tenths of GOMEMLIMIT, as
 	// of [debug.SetMemoryLimit], if there is such a limit; negative for never.
 	MemoryCeiling int64
 

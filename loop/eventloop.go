@@ -75,14 +75,14 @@ type eventLoop struct {
 	examineEvery time.Duration // how often a busy connection is examined
 
 	nconns  atomic.Int32 // connections open, for the acceptors
+	tickAt  atomic.Int64 // when a tick was posted that waits; 0 for none
 	joining int32        // connections handed over and not open yet; under srv.picking
 
 	mu        sync.Mutex
 	tasks     []func()
 	writable  []*conn
-	executing bool          // an Execute is on its way
-	ticking   bool          // a tick is among tasks
-	tickAt    time.Duration // when it was put there
+	executing bool // an Execute is on its way
+	ticking   bool // a tick is among tasks
 	closed    bool
 	published figures // as of the last tick
 	spare     []func()
@@ -336,7 +336,7 @@ func (l *eventLoop) postTick() {
 	defer l.mu.Unlock()
 	if !l.closed && !l.ticking {
 		l.ticking = true
-		l.tickAt = time.Since(l.srv.started)
+		l.tickAt.Store(int64(time.Since(l.srv.started)))
 		l.tasks = append(l.tasks, l.tick)
 		_ = l.execute()
 	}
@@ -397,10 +397,10 @@ func (l *eventLoop) runTask(f func()) {
 func (l *eventLoop) tick() {
 	l.mu.Lock()
 	l.ticking = false
-	posted := l.tickAt
+	posted := time.Duration(l.tickAt.Swap(0))
 	l.mu.Unlock()
 	l.setTime()
-	l.lookHowLate(posted)
+	l.lookHowLate(l.now, l.now-posted)
 	l.adopt()
 	l.wheel.advance(l.now)
 	l.crew.trim()

@@ -56,7 +56,7 @@ func (srv *Server) watchMemory(now time.Duration) {
 	switch short := m.short.Load(); {
 	case !short && used >= most:
 		srv.setShort(true, used, most)
-	case short && used < most/10*9:
+	case short && used < most/20*19:
 		srv.setShort(false, used, most)
 	case short && now >= m.collectedAt+collectEvery && !m.isCollecting.Swap(true):
 		go func() {

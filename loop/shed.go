@@ -9,12 +9,13 @@ import (
 
 // A shedder decides which requests a loop refuses that is behind, so that the others are
 // answered while somebody still waits for the answer. What it goes by is how long a tick
-// has waited for the loop: as long as what had arrived by then. Like CoDel it looks at how
+// waits for the loop: as long as what had arrived by then. Like CoDel it looks at how
 // long that has been too much, and not at the one time: a collection of garbage, a process
 // that was stopped or a callback that is slow once make no request fail.
 type shedder struct {
 	late  int           // times in a row that the loop was
 	since time.Duration // the first of them
+	rose  time.Duration // when share last did
 	share float64       // of the requests, refused
 }
 
@@ -23,12 +24,13 @@ const (
 	shedInterval = time.Second
 	shedLooks    = 3
 
-	shedRise  = 0.5  // of what is not refused, when the loop is behind
+	shedRise  = 0.5 // of what is not refused, every shedPause in which the loop is behind
+	shedPause = shedInterval / 2
 	shedFall  = 0.9  // of what is, when it is not
 	leastShed = 0.05 // less is nothing
 )
 
-// look notes that the loop has come to a tick late.
+// look notes how late the loop has come to a tick, or is on its way to one.
 func (s *shedder) look(now, late, most time.Duration) {
 	if most <= 0 {
 		*s = shedder{}
@@ -45,22 +47,31 @@ func (s *shedder) look(now, late, most time.Duration) {
 		s.since = now
 	}
 	s.late++
-	if s.late >= shedLooks && now-s.since >= shedInterval {
+	begins := s.share == 0 && s.late >= shedLooks && now-s.since >= shedInterval
+	if begins || s.share > 0 && now-s.rose >= shedPause {
+		s.rose = now
 		s.share += (1 - s.share) * shedRise
 	}
 }
 
-// lookHowLate has the loop refuse requests, or no longer, after a tick that was posted then.
-func (l *eventLoop) lookHowLate(posted time.Duration) {
+// seeLate looks whether a tick waits that the loop should have come to.
+func (l *eventLoop) seeLate(now time.Duration) {
+	posted := time.Duration(l.tickAt.Load())
+	if most := l.srv.config().ShedDelay; posted > 0 && most > 0 && now-posted >= most {
+		l.lookHowLate(now, now-posted)
+	}
+}
+
+// lookHowLate has the loop refuse requests, or no longer, because of how late it is now.
+func (l *eventLoop) lookHowLate(now, late time.Duration) {
 	before := l.shed.share
-	late := l.now - posted
-	l.shed.look(l.now, late, l.srv.config().ShedDelay)
+	l.shed.look(now, late, l.srv.config().ShedDelay)
 	if (l.shed.share > 0) == (before > 0) {
 		return
 	}
 	l.figures.shedding = l.shed.share > 0
 	if l.figures.shedding {
-		if more, due := l.srv.shedLog.isDue(l.now); due {
+		if more, due := l.srv.shedLog.isDue(now); due {
 			l.srv.log.Warn().Int("loop", l.index).Dur("late_ms", late).Uint64("more_since", more).
 				Msg("the loop is behind: requests are answered with 503")
 		}

@@ -82,6 +82,32 @@ func TestShed(t *testing.T) {
 	s.wantServed()
 }
 
+// TestSeeLate has a loop find, between two callbacks, that a tick has waited for long.
+func TestSeeLate(t *testing.T) {
+	t.Parallel()
+	s := newPressed(t, Config{Loops: 1, ShedDelay: time.Minute})
+	s.onLoop(func(l *eventLoop) {
+		was := l.tickAt.Load()
+		now := l.now + time.Hour
+		l.tickAt.Store(int64(now - time.Minute + 1))
+		for range 10 {
+			l.seeLate(now)
+		}
+		if l.turnsAway {
+			t.Error("a tick that waits for less than a minute makes requests be refused")
+		}
+		for i := range 10 {
+			l.seeLate(now + time.Duration(i)*shedInterval/2)
+			if l.turnsAway != (i >= 3) { // the first look was not late
+				t.Errorf("look %d: refuses: %v", i, l.turnsAway)
+			}
+		}
+		l.shed, l.turnsAway, l.figures.shedding = shedder{}, false, false
+		l.tickAt.Store(was)
+	})
+	s.wantServed()
+}
+
 // TestLookHowLate has a loop be behind by what its ticks say.
 func TestLookHowLate(t *testing.T) {
 	t.Parallel()
@@ -89,13 +115,13 @@ func TestLookHowLate(t *testing.T) {
 	s.onLoop(func(l *eventLoop) {
 		for range 4 {
 			l.now += time.Minute
-			l.lookHowLate(l.now - time.Minute)
+			l.lookHowLate(l.now, time.Minute)
 		}
 		if !l.turnsAway || !l.figures.shedding {
 			t.Error("the loop is behind, and nothing is refused")
 		}
 		for range 40 {
-			l.lookHowLate(l.now)
+			l.lookHowLate(l.now, 0)
 		}
 		if l.turnsAway || l.figures.shedding {
 			t.Error("the loop is in time, and requests are refused")

@@ -27,6 +27,7 @@ func (l *eventLoop) calling(pattern string) {
 	t := &l.turn
 	if t.calls == 0 {
 		t.began, t.pattern = time.Since(l.srv.started), pattern
+		l.seeLate(t.began)
 	}
 	t.calls++
 }
