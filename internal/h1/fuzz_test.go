@@ -147,10 +147,12 @@ var stricter = map[string]string{
 // laxer reports whether it is known why net/http refuses what we take: it looks at
 // the percent-encodings of a path and of a host, which are for who decodes them.
 func laxer(v verdict) bool {
-	_, err := url.ParseRequestURI(v.target)
 	if strings.Contains(v.host, "%") {
-		_, err = url.Parse("http://" + v.host)
+		if _, err := url.Parse("http://" + v.host); err != nil {
+			return true
+		}
 	}
+	_, err := url.ParseRequestURI(v.target)
 	return v.target != "*" && v.method != "CONNECT" && err != nil
 }
 
