@@ -96,6 +96,8 @@ func TestReconfigureHandshakes(t *testing.T) {
 			c.Listeners = []loop.Listener{cfg.Listeners[0]}
 			c.Listeners[0].Handshakes = []loop.Handshakes{loop.HandshakesOnLoop, loop.HandshakesOffLoop}[i%2]
 			c.MaxHandshakes, c.HandshakeWorkers = 1+i%3, 1+i%2
+			c.MaxConns, c.MaxConnsPerAddr = 100+i%3, 100+i%2
+			c.ShedDelay, c.MemoryCeiling = time.Duration(1+i%2)*time.Minute, int64(1+i%2)<<40
 			c.HTTP2.MaxUnreadTotal = 1<<20 + i%2
 			if fixed, err := ts.srv.Reconfigure(c); err != nil || fixed != nil {
 				t.Error(fixed, err)
