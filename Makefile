@@ -32,7 +32,7 @@ all: build
 build:
 	$(GO) build -o $(BIN)/h2loop ./cmd/h2loop
 
-check: fmt-check lint tidy-check test interop
+check: fmt-check lint tidy-check test interop fuzz-short
 
 fmt: $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) fmt
@@ -81,8 +81,8 @@ fuzz:
 		exit 1
 	fi
 
-# fuzz-short is for while one works, fuzz-nightly for a night.
-fuzz-short: FUZZTIME = 2000x
+# fuzz-short is a part of check, fuzz-nightly is for a night.
+fuzz-short: FUZZTIME = 1000x
 fuzz-nightly: FUZZTIME = 30m
 fuzz-short fuzz-nightly: fuzz
 
