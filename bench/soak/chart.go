@@ -67,7 +67,7 @@ func (r *report) chart() chart {
 const (
 	chartWidth  = 900
 	chartLeft   = 60
-	chartTop    = 60
+	chartTop    = 90
 	panelHeight = 110
 	panelGap    = 34
 )
@@ -84,7 +84,7 @@ func (c chart) svg() []byte {
 	}
 	for _, m := range c.marks {
 		x := at(m.At)
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="34" x2="%.1f" y2="%d" stroke="#999" stroke-dasharray="2 3"/><text x="%.1f" y="32" fill="#555" transform="rotate(-20 %.1f 32)">%s</text>`+"\n",
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="60" x2="%.1f" y2="%d" stroke="#999" stroke-dasharray="2 3"/><text x="%.1f" y="58" fill="#555" transform="rotate(-20 %.1f 58)">%s</text>`+"\n",
 			x, x, height-panelGap, x+2, x+2, html.EscapeString(m.Name))
 	}
 	for i, p := range c.panels {
