@@ -86,7 +86,7 @@ type body struct {
 	reading  bool
 	released bool
 
-	file    *os.File // nil once all is read
+	file    *opened // nil once all is read
 	fd      int
 	offset  int64 // of what is to be read next
 	unread  int64
@@ -99,7 +99,7 @@ type body struct {
 var _ loop.Source = (*body)(nil)
 
 // newBody takes file, of which parts are to be sent.
-func newBody(f *Files, async loop.Async, file *os.File, parts []part) *body {
+func newBody(f *Files, async loop.Async, file *opened, parts []part) *body {
 	return &body{
 		files:  f,
 		async:  async,
@@ -161,7 +161,7 @@ const cacheShare = 16 << 20
 
 // nextSize says how much to read next.
 func (b *body) nextSize() int {
-	each := int(cacheShare / 2 / max(b.files.open.Load(), 1))
+	each := int(cacheShare / 2 / max(b.files.places.taken.Load(), 1))
 	size := b.files.buffers.affordable(b.want, max(each, firstChunk))
 	return int(min(int64(size), b.unread))
 }
@@ -241,7 +241,7 @@ func (b *body) Run() {
 	b.filling = c
 	b.readErr = b.fillCached(c, b.size)
 	if b.hot = len(c.p) == b.size; !b.hot && b.readErr == nil {
-		b.readErr = c.read(b.file, b.offset, b.size)
+		b.readErr = c.read(b.file.File, b.offset, b.size)
 	}
 	b.offset += int64(b.size)
 	b.unread -= int64(b.size)
@@ -283,17 +283,17 @@ func (b *body) arrived(x *loop.Exchange) {
 // has all of it freed, and takes its time.
 type closing struct {
 	files *Files
-	file  *os.File
+	file  *opened
 }
 
 func (c closing) Run() { c.files.closeNow(c.file) }
 
 // closeFile closes a file that was being sent, for the loop.
-func (f *Files) closeFile(file *os.File) {
+func (f *Files) closeFile(file *opened) {
 	f.jobs.AddAnyway(closing{f, file})
 }
 
-func (f *Files) closeNow(file *os.File) {
+func (f *Files) closeNow(file *opened) {
 	_ = file.Close()
-	f.open.Add(-1)
+	f.places.give(file.by)
 }

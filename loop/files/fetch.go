@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -28,6 +29,7 @@ type fetch struct {
 	ask   question
 	raw   string // the request's path as it came, for a redirect
 	query string
+	by    netip.Prefix // who asks
 
 	leads   bool // others wait for what it finds
 	missing bool // there can be no such file
@@ -45,6 +47,7 @@ func newFetch(f *Files, x *loop.Exchange, name string, ask *question) *fetch {
 		ask:   *ask,
 		raw:   x.Path(),
 		query: x.RawQuery(),
+		by:    addrOf(x),
 	}
 }
 
@@ -227,13 +230,12 @@ func (t *fetch) open(file *os.File, r *resource, p *rep) (keep bool, err error) 
 		t.outcome.chunk = buffers.get(int(length))
 		return false, t.filled(t.outcome.chunk.readParts(file, t.partsOf(p)))
 	}
-	if t.files.open.Add(1) > int64(t.files.opts.MaxOpen) {
-		t.files.open.Add(-1)
+	if !t.files.places.take(t.by) {
 		return false, errTooMany
 	}
 	first := t.partsOf(p)[0].span
 	_ = unix.Fadvise(int(file.Fd()), first.start, min(first.length, firstChunk), unix.FADV_WILLNEED)
-	t.outcome.file = file
+	t.outcome.file = &opened{file, t.by}
 	return true, nil
 }
 

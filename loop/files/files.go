@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -23,7 +24,7 @@ type Files struct {
 	buffers     buffers
 	cache       cache
 	lookups     lookups
-	open        atomic.Int64 // files in the middle of being sent
+	places      places
 	closed      atomic.Bool
 	started     time.Time
 	lastMissing atomic.Pointer[missingPage]
@@ -41,6 +42,7 @@ func New(root string, opts Options) (*Files, error) {
 	}
 	f := &Files{opts: opts, root: r, started: time.Now()}
 	f.buffers.budget = opts.MaxBuffered
+	f.places = places{most: opts.MaxOpen, of: make(map[netip.Prefix]int)}
 	f.cache.init(opts.Cache)
 	if opts.Cache > 0 {
 		f.lookups.init(waitersPerPlace * opts.Queue)

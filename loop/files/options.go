@@ -23,7 +23,8 @@ type Options struct {
 	Queue int
 
 	// MaxOpen is how many files may be in the middle of being sent; more
-	// requests are answered with 503. Files that are sent as one region do
+	// requests are answered with 503. One IPv4 address, or one /64 network of
+	// IPv6, has half of what others leave. Files that are sent as one region do
 	// not count. Default 4096.
 	MaxOpen int
 

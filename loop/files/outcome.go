@@ -2,7 +2,6 @@ package files
 
 import (
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/h2loop/h2loop/loop"
@@ -17,9 +16,9 @@ type outcome struct {
 	parts  []part    // nil for the whole
 	kind   string    // content type of parts, if it is not that of res
 
-	blob  *blob    // all of the representation
-	chunk *chunk   // all that is to be sent
-	file  *os.File // it is yet to be read
+	blob  *blob   // all of the representation
+	chunk *chunk  // all that is to be sent
+	file  *opened // it is yet to be read
 }
 
 // drop gives back what no answer will.

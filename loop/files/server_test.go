@@ -193,7 +193,7 @@ func (s *site) eventually(why string, is func() bool) {
 func (s *site) wantNothingHeld() {
 	s.t.Helper()
 	s.eventually("no chunk is taken", func() bool { return s.files.buffers.taken.Load() == 0 })
-	s.eventually("no file is open", func() bool { return s.openFiles() == 0 && s.files.open.Load() == 0 })
+	s.eventually("no file is open", func() bool { return s.openFiles() == 0 && s.files.places.taken.Load() == 0 })
 	s.eventually("the cache holds what it knows, and no more", func() bool { return s.files.cache.held.Load() == s.cached() })
 	if n := s.files.buffers.used.Load(); n != 0 {
 		s.t.Errorf("%d octets of the budget are used by nobody", n)

@@ -348,7 +348,7 @@ func TestAbortInQueue(t *testing.T) {
 }
 
 func TestMaxOpen(t *testing.T) {
-	s := newSite(t, Options{MaxOpen: 3})
+	s := newSite(t, Options{MaxOpen: 5}) // of which an address has half
 	s.write("big", noise(bigFile))
 	s.write("small", []byte("small"))
 	var bodies []io.ReadCloser
