@@ -26,16 +26,7 @@ func TestLogsOnFullDisk(t *testing.T) {
 	}
 	cmd := exec.Command(binary, "--listen", "", "--listen-cleartext", "unix:"+socket, "--access-log", access, "--access-log-format", "common")
 	cmd.Stderr, cmd.Stdout = full, full
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	defer func() { _ = cmd.Process.Kill(); <-ended }()
-	waitForSocket(t, socket)
+	ended := startUnheard(t, cmd, socket)
 	c := unixClient(socket)
 	signal := func(s syscall.Signal) {
 		t.Helper()
@@ -60,14 +51,7 @@ func TestLogsOnFullDisk(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-ended:
-	case <-time.After(long):
-		t.Fatal("it does not end")
-	}
-	if status := cmd.ProcessState.ExitCode(); status != 0 {
-		t.Errorf("exit status %d", status)
-	}
+	endsWell(t, cmd, ended)
 }
 
 func fileSize(name string) int64 {
@@ -76,6 +60,36 @@ func fileSize(name string) int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// startUnheard starts the program, whose log nobody reads, until the test ends, and
+// returns once it serves on socket. ended is closed when it has ended.
+func startUnheard(t *testing.T, cmd *exec.Cmd, socket string) (ended chan struct{}) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	waitForSocket(t, socket)
+	return ended
+}
+
+// endsWell waits until the program has ended, with status 0.
+func endsWell(t *testing.T, cmd *exec.Cmd, ended chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(long):
+		t.Fatal("it does not end")
+	}
+	if cmd.ProcessState.ExitCode() != 0 {
+		t.Errorf("it has ended with %s", cmd.ProcessState)
+	}
 }
 
 // waitForSocket waits until somebody listens, whose log does not tell.
@@ -102,18 +116,8 @@ func TestLogReaderGone(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "socket")
 	cmd := exec.Command(binary, "--listen", "", "--listen-cleartext", "unix:"+socket)
 	cmd.Stderr, cmd.Stdout = w, w
-	err = cmd.Start()
+	ended := startUnheard(t, cmd, socket)
 	_ = w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	defer func() { _ = cmd.Process.Kill(); <-ended }()
-	waitForSocket(t, socket)
 	c := unixClient(socket)
 	get(t, c, "http://h/hello")
 	_ = r.Close()
@@ -123,12 +127,5 @@ func TestLogReaderGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	select {
-	case <-ended:
-	case <-time.After(long):
-		t.Fatal("it does not end")
-	}
-	if status := cmd.ProcessState.ExitCode(); status != 0 {
-		t.Errorf("it has ended with %s", cmd.ProcessState)
-	}
+	endsWell(t, cmd, ended)
 }
