@@ -32,6 +32,7 @@ var rooms = []room{
 	{path: "frames", denied: noIO},
 	{path: "internal/message", outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
 	{path: "internal/freelist"},
+	{path: "internal/origin"},
 	{path: "h2", inside: []string{"frames", "internal/freelist", "internal/message"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
 	{path: "internal/h1", inside: []string{"internal/freelist", "internal/message"}, denied: noIO},
 	{path: "internal/route"},
@@ -41,7 +42,7 @@ var rooms = []room{
 	{
 		// frames too: the error codes in h2's calls are its.
 		path:   "loop",
-		inside: []string{"h2", "frames", "internal/freelist", "internal/h1", "internal/jobs", "internal/message", "internal/route", "tlsbridge"},
+		inside: []string{"h2", "frames", "internal/freelist", "internal/h1", "internal/jobs", "internal/message", "internal/origin", "internal/route", "tlsbridge"},
 		outside: []string{
 			"github.com/panjf2000/gnet/v2/...",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
@@ -49,7 +50,7 @@ var rooms = []room{
 	},
 	{
 		path:   "loop/files",
-		inside: []string{"loop", "loop/looptest", "internal/freelist", "internal/jobs"},
+		inside: []string{"loop", "loop/looptest", "internal/freelist", "internal/jobs", "internal/origin"},
 		outside: []string{
 			"github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",

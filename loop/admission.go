@@ -39,7 +39,7 @@ type admission struct {
 	full    logPause
 }
 
-// An addrKey is what [gateKey] returns, without the pointer that a netip.Prefix has: the
+// An addrKey is what [origin.Of] returns, without the pointer that a netip.Prefix has: the
 // collector need not look at a table of them.
 type addrKey struct {
 	addr uint64
@@ -228,7 +228,7 @@ func (srv *Server) waitForRoom(c *conn) {
 	a.crossed[limitConns].Add(1)
 	a.waiting.Add(1)
 	defer a.waiting.Add(-1)
-	if more, due := a.full.isDue(a.now()); due {
+	if more, due := a.full.isDue(a.now(), logPauseTime); due {
 		srv.log.Warn().Int("connections", srv.openConns()).Uint64("more_since", more).
 			Msg("accepting pauses until there is room for a connection")
 	}
@@ -259,27 +259,8 @@ func (srv *Server) makeRoom() {
 	}
 }
 
-// A logPause keeps what happens often from filling the log.
-type logPause struct {
-	mu   sync.Mutex
-	at   time.Duration // of the last line; 0 for none
-	more uint64        // not logged since
-}
-
-// logPauseTime is the least time between two lines.
+// logPauseTime is the least time between two log lines of one kind about overload.
 const logPauseTime = 10 * time.Second
-
-// isDue reports whether to log, and how often that was not so since the last time.
-func (p *logPause) isDue(now time.Duration) (more uint64, due bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.at > 0 && now < p.at+logPauseTime {
-		p.more++
-		return 0, false
-	}
-	more, p.more, p.at = p.more, 0, max(now, 1)
-	return more, true
-}
 
 // An addrConnsList is a list of addresses.
 type addrConnsList struct {

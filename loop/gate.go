@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/h2loop/h2loop/internal/origin"
 )
 
 // A handshakeGate bounds the TLS handshakes in progress, which cost 15 KiB and a
@@ -131,23 +133,12 @@ func (g *handshakeGate) reconfigure(cfg *Config) {
 	g.admit()
 }
 
-// gateKey is whom the bound for one address is for: an IPv4 address, or the
-// network of an IPv6 one. Unix sockets have none, and no bound.
-func gateKey(a netip.Addr) netip.Prefix {
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
-}
-
 // enter reports whether the handshake of c may begin now. If not, c waits, and
 // conn.admitted is called on its loop later.
 func (g *handshakeGate) enter(c *conn, now time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := gateKey(c.remote.Addr())
+	key := origin.Of(c.remote.Addr())
 	a := g.addrs[key]
 	if a == nil {
 		a = &gateAddr{addr: key}

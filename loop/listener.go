@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/h2loop/h2loop/internal/origin"
 	"github.com/h2loop/h2loop/tlsbridge"
 )
 
@@ -195,8 +196,8 @@ func (l *listener) turnAway(nc net.Conn, c *conn, crossed limit) {
 	}
 	_ = nc.Close()
 	a := l.srv.admission
-	if more, due := a.refused.isDue(a.now()); due {
-		l.srv.log.Warn().Stringer("address", gateKey(c.remote.Addr())).Str("limit", limitNames[crossed]).Uint64("more_since", more).
+	if more, due := a.refused.isDue(a.now(), logPauseTime); due {
+		l.srv.log.Warn().Stringer("address", origin.Of(c.remote.Addr())).Str("limit", limitNames[crossed]).Uint64("more_since", more).
 			Msg("an address has more connections than it may, or opens them too fast")
 	}
 }

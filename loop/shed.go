@@ -71,7 +71,7 @@ func (l *eventLoop) lookHowLate(now, late time.Duration) {
 	}
 	l.figures.shedding = l.shed.share > 0
 	if l.figures.shedding {
-		if more, due := l.srv.shedLog.isDue(now); due {
+		if more, due := l.srv.shedLog.isDue(now, logPauseTime); due {
 			l.srv.log.Warn().Int("loop", l.index).Dur("late_ms", late).Uint64("more_since", more).
 				Msg("the loop is behind: requests are answered with 503")
 		}

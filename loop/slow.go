@@ -11,8 +11,7 @@ type turnClock struct {
 	pattern string        // of the first
 
 	eachUntil time.Duration // until then each callback is timed
-	loggedAt  time.Duration
-	unlogged  uint64 // slow callbacks since loggedAt
+	logged    logPause
 }
 
 const (
@@ -57,17 +56,16 @@ func (l *eventLoop) slow(now, took time.Duration) {
 	t := &l.turn
 	l.figures.SlowCallbacks++
 	t.eachUntil = now + timeEach
-	if t.loggedAt > 0 && now < t.loggedAt+slowLogPause {
-		t.unlogged++
+	more, due := t.logged.isDue(now, slowLogPause)
+	if !due {
 		return
 	}
 	e := l.srv.log.Warn().Str("pattern", t.pattern).Dur("took_ms", took)
 	if t.calls > 1 {
 		e = e.Int("callbacks", t.calls) // which of them is told the next time
 	}
-	if t.unlogged > 0 {
-		e = e.Uint64("more_since", t.unlogged)
+	if more > 0 {
+		e = e.Uint64("more_since", more)
 	}
 	e.Msg("a slow callback holds up its loop: what blocks belongs on a goroutine")
-	t.loggedAt, t.unlogged = now, 0
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/h2loop/h2loop/internal/origin"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -47,7 +48,7 @@ func newFetch(f *Files, x *loop.Exchange, name string, ask *question) *fetch {
 		ask:   *ask,
 		raw:   x.Path(),
 		query: x.RawQuery(),
-		by:    addrOf(x),
+		by:    origin.Of(x.RemoteAddr().Addr()),
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-
-	"github.com/h2loop/h2loop/loop"
 )
 
 // places counts the files in the middle of being sent. An address has half of the places
@@ -24,18 +22,6 @@ type places struct {
 type opened struct {
 	*os.File
 	by netip.Prefix
-}
-
-// addrOf returns whom the bound for one address is for: an IPv4 address, or the network
-// of an IPv6 one.
-func addrOf(x *loop.Exchange) netip.Prefix {
-	a := x.RemoteAddr().Addr()
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 // take reports whether there is a place for by, which is its own then.
