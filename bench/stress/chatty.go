@@ -163,12 +163,13 @@ func (c *chat) do(ctx context.Context, method, path string, body io.Reader) (*ht
 	if err != nil {
 		return nil, err
 	}
-	if path == "/echo" {
-		req.Header.Set("Content-Type", "application/grpc") // which may be slow
-	}
+	return c.send(req)
+}
+
+func (c *chat) send(req *http.Request) (*http.Response, error) {
 	resp, err := c.client.Do(req)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.Join(fmt.Errorf("%s: status %d", path, resp.StatusCode), resp.Body.Close())
+		err = errors.Join(fmt.Errorf("%s: status %d", req.URL.Path, resp.StatusCode), resp.Body.Close())
 	}
 	return resp, err
 }
@@ -186,7 +187,12 @@ func (c *chat) get(ctx context.Context, path string) (int64, error) {
 func (c *chat) stream(ctx context.Context) error {
 	r, w := io.Pipe()
 	defer w.Close()
-	resp, err := c.do(context.Background(), "POST", "/echo", r)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.url+"/echo", r)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/grpc") // which may be slow
+	resp, err := c.send(req)
 	if err != nil {
 		return err
 	}
