@@ -522,18 +522,7 @@ func FuzzFields(f *testing.F) {
 		f.Add(strings.Join(fields, "\n"), false, true)
 	}
 	f.Fuzz(func(t *testing.T, text string, ended, extended bool) {
-		var fields []Field
-		for line := range strings.SplitSeq(text, "\n") {
-			at := 0
-			if len(line) > 1 {
-				at = strings.IndexByte(line[1:], ':') + 1
-			}
-			if at <= 0 {
-				fields = append(fields, Field{Name: line})
-				continue
-			}
-			fields = append(fields, Field{Name: line[:at], Value: strings.TrimPrefix(line[at+1:], " ")})
-		}
+		fields := fieldsOf(text)
 		var s Stream
 		var l fieldList
 		l.begin(nil)
