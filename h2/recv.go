@@ -2,6 +2,7 @@ package h2
 
 import (
 	"errors"
+	"math"
 
 	"github.com/h2loop/h2loop/frames"
 )
@@ -42,34 +43,27 @@ type recvState struct {
 //
 // Receive borrows b.
 func (c *Conn) Receive(b []byte) error {
-	r := &c.recv
+	most := math.MaxInt
+	_, err := c.ReceiveUpTo(b, &most)
+	return err
+}
+
+// ReceiveUpTo is like [Conn.Receive], but handles no more frames than *most, which it
+// lowers by those that it has handled, and returns how many octets of b they were; the
+// caller comes again with the others. A frame other than DATA counts once more for
+// each 256 octets of its payload: a field section takes as long as many small frames.
+// *most may end below zero. After an error nothing of b is left.
+func (c *Conn) ReceiveUpTo(b []byte, most *int) (n int, err error) {
 	c.hear()
-	for len(b) > 0 {
+	for n < len(b) && (*most > 0 || c.recv.phase != phaseHeader) {
 		if c.life >= lifeDrained {
-			return nil
+			return len(b), nil
 		}
-		var n int
-		var err error
-		switch r.phase {
-		case phaseHeader:
-			n, err = c.recvHeaderOctets(b)
-		case phasePayload:
-			n, err = c.recvPayload(b)
-		case phaseData:
-			n, err = c.recvDataOctets(b)
-		case phaseSkip:
-			n = min(len(b), int(r.left))
-			r.left -= uint32(n)
-			if r.left == 0 {
-				r.phase = phaseHeader
-			}
-		case phasePreface:
-			n, err = c.recvPreface(b)
-		}
-		b = b[n:]
+		m, err := c.recvOctets(b[n:], most)
+		n += m
 		if err != nil {
 			if err := c.recvError(err); err != nil {
-				return err
+				return len(b), err
 			}
 		}
 		if c.time.unfinished && c.isBetween() {
@@ -77,7 +71,35 @@ func (c *Conn) Receive(b []byte) error {
 		}
 	}
 	c.noteUnfinished()
-	return nil
+	return n, nil
+}
+
+// frameCost is how many octets of a payload count as a frame, for ReceiveUpTo.
+const frameCost = 256
+
+// recvOctets handles octets at the start of b, at least one, and returns how many.
+func (c *Conn) recvOctets(b []byte, most *int) (n int, err error) {
+	r := &c.recv
+	switch r.phase {
+	case phaseHeader:
+		*most--
+		return c.recvHeaderOctets(b)
+	case phasePayload:
+		n, err = c.recvPayload(b)
+		*most -= n / frameCost
+		return n, err
+	case phaseData:
+		return c.recvDataOctets(b)
+	case phaseSkip:
+		n = min(len(b), int(r.left))
+		r.left -= uint32(n)
+		if r.left == 0 {
+			r.phase = phaseHeader
+		}
+		return n, nil
+	default: // phasePreface
+		return c.recvPreface(b)
+	}
 }
 
 // recvError answers err: a stream error with RST_STREAM, and any other with

@@ -1,5 +1,7 @@
 package h1
 
+import "math"
+
 // A recvPhase says what the next octet from the peer is part of.
 type recvPhase uint8
 
@@ -38,20 +40,31 @@ type recvState struct {
 //
 // Receive borrows b.
 func (c *Conn) Receive(b []byte) error {
+	most := math.MaxInt
+	_, err := c.ReceiveUpTo(b, &most)
+	return err
+}
+
+// ReceiveUpTo is like [Conn.Receive], but takes no more pieces than *most, which it
+// lowers by those that it has taken, and returns how many octets of b they were; the
+// caller comes again with the others. A piece is a header section, what has come of a
+// body or of a chunk, or a line between chunks; a section counts once more for each 256
+// octets. *most may end below zero. After an error nothing of b is left.
+func (c *Conn) ReceiveUpTo(b []byte, most *int) (n int, err error) {
 	if c.life >= lifeFinished {
-		return nil
+		return len(b), nil
 	}
 	if c.held != nil {
 		if err := c.hold(b); err != nil {
-			return err
+			return len(b), err
 		}
-		return c.Continue()
+		return len(b), c.Continue()
 	}
-	n, err := c.run(b)
-	if err == nil && n < len(b) {
-		err = c.hold(b[n:])
+	n, err = c.run(b, most)
+	if err == nil && n < len(b) && *most > 0 {
+		return len(b), c.hold(b[n:])
 	}
-	return err
+	return n, err
 }
 
 // Continue goes on with what is held, as far as may be. It is to be called
@@ -62,7 +75,8 @@ func (c *Conn) Continue() error {
 	if c.running || c.life >= lifeFinished || !c.isReady() {
 		return nil
 	}
-	n, err := c.run(c.held[c.at:])
+	most := math.MaxInt // MaxHeld bounds it
+	n, err := c.run(c.held[c.at:], &most)
 	if c.held == nil {
 		return err // dropped
 	}
@@ -104,12 +118,20 @@ func (c *Conn) mayBegin() bool { return c.room > 0 && c.outLen() < maxBegun }
 // maxBegun bounds the octets of a batch behind which another request begins.
 const maxBegun = 64 << 10
 
-// run handles octets of b until it must wait, and returns how many it has.
-func (c *Conn) run(b []byte) (n int, err error) {
+// pieceCost is how many octets of a section count as a piece, for ReceiveUpTo.
+const pieceCost = 256
+
+// run handles octets of b until it must wait, or has had *most pieces, and returns how
+// many it has.
+func (c *Conn) run(b []byte, most *int) (n int, err error) {
 	c.running = true
-	for n < len(b) && c.life < lifeFinished {
+	for n < len(b) && c.life < lifeFinished && *most > 0 {
+		phase := c.recv.phase
 		m, fault := c.recvOctets(b[n:])
 		n += m
+		if *most--; phase == phaseHead || phase == phaseTrailers {
+			*most -= m / pieceCost
+		}
 		if fault != nil {
 			err = c.fail(fault)
 			break
