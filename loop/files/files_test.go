@@ -99,6 +99,19 @@ func testServesFiles(t *testing.T, opts Options) {
 	}
 }
 
+// TestDepth serves what is as deep as may be, and nothing below it.
+func TestDepth(t *testing.T) {
+	s := newSite(t, Options{})
+	deepest := strings.Repeat("d/", maxDepth)
+	s.write(deepest+"file", []byte("deep"))
+	s.write(deepest+"d/file", []byte("too deep"))
+	for path, want := range map[string]int{"/" + deepest + "file": 200, "/" + deepest + "d/file": 404} {
+		if r := s.do(s.request("GET", path)); r.StatusCode != want {
+			t.Errorf("%d directories: %d, want %d", strings.Count(path, "/")-1, r.StatusCode, want)
+		}
+	}
+}
+
 func TestDirectoryRedirect(t *testing.T) {
 	s := newSite(t, Options{})
 	s.write("docs/index.html", []byte("<p>docs"))

@@ -40,7 +40,7 @@ func checkLimits(t *testing.T, section string) (problems []string) {
 	t.Helper()
 	object := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	defaults := reflect.ValueOf((&Options{}).withDefaults())
-	fixed := map[string]bool{fmt.Sprint(maxRanges): false, fmt.Sprint(maxListed): false}
+	fixed := map[string]bool{fmt.Sprint(maxRanges): false, fmt.Sprint(maxListed): false, fmt.Sprint(maxDepth): false}
 	named := map[string]bool{}
 	source := sources(t)
 	for _, row := range limitsRow.FindAllStringSubmatch(section, -1) {
@@ -73,7 +73,7 @@ func checkLimits(t *testing.T, section string) (problems []string) {
 			object("the fixed limit %s has no row", number)
 		}
 	}
-	if len(fixed) != 2 {
+	if len(fixed) != 3 {
 		object("a fixed limit is not that of the code: %v", fixed)
 	}
 	return problems
