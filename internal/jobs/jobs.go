@@ -4,6 +4,7 @@ package jobs
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 
 	"github.com/panjf2000/ants/v2"
@@ -96,6 +97,9 @@ func (q *Queue) runAll() {
 	}()
 	for j := q.next(0); j != nil; j = q.next(1) {
 		j.Run()
+		// Where there are few CPUs a worker that has much to do would keep one until
+		// the runtime takes it away, 10 ms, from a loop among others.
+		runtime.Gosched()
 	}
 	returned = true
 }
