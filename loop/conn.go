@@ -78,6 +78,8 @@ type conn struct {
 	finishing  bool // close once everything is written; what still comes is discarded
 	isPaused   bool // reading is, because the engine wishes so
 	isDear     bool // on loop.dear: reading has stopped
+	hasRest    bool // of octets that have come, on loop.dear
+	isShaking  bool // on loop.shaking: a step of the handshake waits
 	trigger    trigger
 	broken     bool  // a panic left it in an unknown state
 	isAdmitted bool  // by the handshakeGate
@@ -217,9 +219,7 @@ func (c *conn) onClose(error) {
 // receive takes what has arrived and flushes what comes of it.
 func (c *conn) receive() {
 	b := c.wire.next()
-	if len(b) >= dearRead {
-		defer c.standInLine(time.Now())
-	}
+	c.loop.beginTurn(len(b))
 	c.active = c.loop.now
 	c.received += int64(len(b))
 	c.loop.figures.Received += uint64(len(b))
@@ -232,6 +232,7 @@ func (c *conn) receive() {
 	}
 	c.loop.checkSlow()
 	c.flush()
+	c.standInLine()
 }
 
 func (c *conn) receiveTLS(b []byte) {
@@ -268,6 +269,7 @@ func (c *conn) receivedTLS(err error) {
 	if c.stage == stageHandshake {
 		c.loop.figures.handshakesFailed++
 	}
+	c.takeRest() // it came before
 	if plain, ok := errors.AsType[tlsbridge.NotTLSError](err); ok {
 		c.stage = stageNotTLS
 		c.refusePlaintext(c.look(plain.Prefix))
@@ -372,13 +374,6 @@ func (c *conn) look(b []byte) []byte {
 func (c *conn) speak(e engine, p protocol) {
 	c.stage, c.engine, c.protocol = stageServing, e, p
 	c.setRoom()
-}
-
-// receiveMessages takes octets for the engine.
-func (c *conn) receiveMessages(b []byte) {
-	if err := c.engine.Receive(b); err != nil {
-		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
-	}
 }
 
 // setRoom says how much DATA may join the batch before flush looks closer.
@@ -704,7 +699,7 @@ func (c *conn) drain() {
 // who are behind.
 func (c *conn) endGrace() {
 	l := c.loop
-	isBehind := c.isStepping || c.ticket != nil && !c.isAdmitted || c.wire.hasInput()
+	isBehind := c.isStepping || c.isShaking || c.ticket != nil && !c.isAdmitted || c.hasInput()
 	if isBehind && l.srv.config().DrainGrace > 0 {
 		l.wheel.arm(&c.timer, l.now+tick)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"github.com/h2loop/h2loop/h2"
+	"github.com/h2loop/h2loop/internal/freelist"
 	"github.com/h2loop/h2loop/internal/h1"
 	"github.com/h2loop/h2loop/tlsbridge"
 )
@@ -54,7 +55,12 @@ type eventLoop struct {
 	examined   *conn         // the next that makeRoom looks at; nil for the oldest
 	madeRoomAt time.Duration // when that was
 	ready      []*conn       // have more to send, a batch a round
-	dear       []*conn       // have more to say, which takes long; one of them a round
+	share      turnShare     // of the connection whose turn it is
+	dear       []dearConn    // have more to say, which takes long; one of them a round
+	rests      freelist.List[[]byte]
+	nrests     int           // of those in dear that have one
+	shaking    []*conn       // a step of their handshakes waits; the last of them goes first
+	shookAt    time.Duration // when the last step on the loop ended
 	round      []*conn       // the round being served
 	touched    []*conn       // have output that no flush of this turn will see
 
@@ -266,6 +272,7 @@ func (l *eventLoop) serveRound() {
 	}
 	l.round = l.round[:0]
 	l.runnable = len(l.ready)
+	l.shakeOne()
 	l.hearDear()
 }
 
@@ -290,7 +297,7 @@ func (l *eventLoop) endTurn() {
 	if len(l.touched) > 0 {
 		l.flushTouched()
 	}
-	if len(l.ready) > 0 || len(l.dear) > 0 {
+	if len(l.ready) > 0 || len(l.dear) > 0 || len(l.shaking) > 0 {
 		l.bell.ring()
 	}
 }
@@ -420,6 +427,7 @@ func (l *eventLoop) trim() {
 	l.shared1.Trim()
 	l.records.Trim()
 	l.free.trim()
+	l.rests.Trim(0)
 }
 
 func (l *eventLoop) setTime() {

@@ -119,12 +119,55 @@ func (c *conn) handshake() error {
 			c.ln.pool.step(c)
 			return nil
 		}
+		if !c.mayStep() {
+			return nil
+		}
 		c.bridge.Step()
+		c.loop.shookAt = time.Since(c.loop.srv.started)
 		if err := c.bridge.Stepped(c.opened); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// shakePause is how long ago the last step of a handshake on the loop must have ended for
+// the next one to run at once. Less means that nobody else had a turn.
+const shakePause = 50 * time.Microsecond
+
+// mayStep reports whether a step of the handshake of c, which takes up to half a
+// millisecond, may run on the loop now. Else it is one of those of which one runs in a
+// round, so that others have their turn: they may be many, and all at once. Who comes last
+// goes first, as with the gate.
+func (c *conn) mayStep() bool {
+	l := c.loop
+	if c.isShaking {
+		return false
+	}
+	if time.Since(l.srv.started)-l.shookAt >= shakePause {
+		return true
+	}
+	c.isShaking = true
+	l.shaking = append(l.shaking, c)
+	return false
+}
+
+// shakeOne runs one of the steps that wait.
+func (l *eventLoop) shakeOne() {
+	for n := len(l.shaking); n > 0; n = len(l.shaking) {
+		c := l.shaking[n-1]
+		l.shaking[n-1] = nil
+		if l.shaking = l.shaking[:n-1]; n == 1 {
+			l.shaking = nil
+		}
+		c.isShaking = false
+		if c.wire.isOpen() {
+			l.shookAt = 0
+			l.beginTurn(0)
+			l.guarded(c, func(c *conn) { c.goOn(c.handshake()) })
+			return
+		}
+	}
 }
 
 // mayHandshake lets c through the gate. If it has to wait, admitted comes later.
@@ -152,6 +195,7 @@ func (c *conn) admitted() {
 // stepped is called when a step of the handshake has run off the loop.
 func (c *conn) stepped() {
 	c.isStepping = false
+	c.loop.beginTurn(0)
 	if !c.wire.isOpen() {
 		return // and the bridge is stopped
 	}
@@ -176,10 +220,10 @@ func (c *conn) goOn(err error) {
 // makeRoom is called when others wait for a handshake, and the peer of c has been silent
 // in its own since then, or was.
 func (c *conn) makeRoom(silent time.Duration) {
-	if !c.wire.isOpen() || c.ticket == nil || c.isStepping {
+	if !c.wire.isOpen() || c.ticket == nil || c.isStepping || c.isShaking {
 		return // or it is not the peer who is silent
 	}
-	if c.wire.hasInput() || time.Since(c.loop.srv.started)-silent < c.loop.srv.gate.patience(c.wire.tcpState()) {
+	if c.hasInput() || time.Since(c.loop.srv.started)-silent < c.loop.srv.gate.patience(c.wire.tcpState()) {
 		return // the loop is behind, or the answer is on its way
 	}
 	c.loop.cross(limitHandshakeSlow)

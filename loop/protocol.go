@@ -9,6 +9,7 @@ import (
 // methods say what these do, or an h1.Conn.
 type engine interface {
 	Receive(b []byte) error
+	ReceiveUpTo(b []byte, most *int) (n int, err error)
 
 	SetRoom(n int)
 	WantsRoom() bool

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"errors"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,45 +81,5 @@ func (c *conn) setReading() {
 	if pause || pause != c.isPaused {
 		c.isPaused, c.trigger = pause, onlyByLevel
 		c.wire.setReading(c.loop.epfd, !pause)
-	}
-}
-
-// A peer whose octets take long to go through, which is not forbidden, has others wait.
-// epoll tells of each such peer in each round, so that all of them would come before
-// the others' next turn, and a handshake takes several. So they stand in line: reading
-// stops, and goes on with the first of them once in a round. As long as nobody else
-// has anything to do, a round is nothing but that.
-const (
-	dearRead = 4 << 10                // octets; fewer cannot take long, but for a callback that blocks
-	dearTurn = 300 * time.Microsecond // what takes so long is dear
-)
-
-// standInLine has c wait for its next turn to read if this one, which began at began,
-// has taken long.
-func (c *conn) standInLine(began time.Time) {
-	if c.isDear || c.isPaused || !c.wire.isOpen() || time.Since(began) < dearTurn {
-		return
-	}
-	c.isDear, c.trigger = true, onlyByLevel
-	c.wire.setReading(c.loop.epfd, false)
-	c.loop.dear = append(c.loop.dear, c)
-}
-
-// hearDear has the first of those that stand in line read on.
-func (l *eventLoop) hearDear() {
-	for len(l.dear) > 0 {
-		c := l.dear[0]
-		l.dear[0] = nil
-		if l.dear = l.dear[1:]; len(l.dear) == 0 {
-			l.dear = nil
-		}
-		c.isDear = false
-		if !c.wire.isOpen() {
-			continue
-		}
-		if !c.isPaused {
-			c.wire.setReading(l.epfd, true)
-		}
-		return
 	}
 }

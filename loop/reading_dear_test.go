@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"strconv"
 	"testing"
 	"time"
@@ -23,13 +24,17 @@ func TestDearStandInLine(t *testing.T) {
 		peers, conns = append(peers, p), append(conns, stressConnOf(t, srv, p))
 	}
 	stressOnLoop(t, srv, 0, func(l *eventLoop) {
-		conns[0].standInLine(time.Now())
+		turn := func(c *conn, took time.Duration) {
+			l.share.began = time.Since(l.srv.started) - took
+			c.standInLine()
+		}
+		turn(conns[0], 0)
 		if len(l.dear) != 0 {
 			t.Error("a short turn is dear")
 		}
 		for range 2 {
 			for _, c := range conns {
-				c.standInLine(time.Now().Add(-dearTurn))
+				turn(c, dearTurn)
 			}
 		}
 		if len(l.dear) != 4 {
@@ -44,7 +49,7 @@ func TestDearStandInLine(t *testing.T) {
 		if conns[2].isDear || !conns[3].isDear || len(l.dear) != 1 {
 			t.Error("the third is not next")
 		}
-		conns[0].standInLine(time.Now().Add(-dearTurn)) // again, behind the other
+		turn(conns[0], dearTurn) // again, behind the other
 	})
 	for i, p := range peers {
 		if i != 1 {
@@ -94,4 +99,146 @@ func TestDearUploads(t *testing.T) {
 			t.Errorf("an answer of %d octets", n)
 		}
 	}
+}
+
+// burn takes as long as a whole turn.
+func burn() {
+	for began := time.Now(); time.Since(began) < dearTurn; {
+	}
+}
+
+// TestTurnEnds has many requests come at once that take long: so many of them are handled
+// in a turn, the others in the next ones, in order, and all are answered.
+func TestTurnEnds(t *testing.T) {
+	const n = 3*sliceFrames + 5
+	handled := 0 // on the loop
+	srv := stressServe(t, Config{Loops: 1}, func(srv *Server) {
+		srv.Handle("GET /", func(x *Exchange) {
+			burn()
+			handled++
+			_ = x.SendString(200, "")
+		})
+	})
+	p := stressDial(t, srv, 1<<20)
+	p.endOf(p.get("/"))
+	c := stressConnOf(t, srv, p)
+	var b []byte
+	var ids []frames.StreamID
+	for range n {
+		h, id := p.headers("GET", "/", frames.FlagEndHeaders|frames.FlagEndStream)
+		b, ids = append(b, h...), append(ids, id)
+	}
+	stressOnLoop(t, srv, 0, func(l *eventLoop) {
+		handled = 0
+		l.beginTurn(dearRead)
+		c.receiveMessages(bytes.Clone(b[:len(b)-100]))
+		if handled != sliceFrames || !c.hasRest || l.nrests != 1 {
+			t.Errorf("%d requests handled in a turn, and %d wait", handled, l.nrests)
+		}
+		c.receiveMessages(b[len(b)-100:]) // comes meanwhile, and stays behind them
+		for turn := 2; c.hasRest; turn++ {
+			l.hearDear()
+			if handled != min(turn*sliceFrames, n) {
+				t.Errorf("after turn %d %d are handled", turn, handled)
+			}
+		}
+		if handled != n || l.nrests != 0 || l.dear != nil || l.rests.Len() != 1 {
+			t.Errorf("%d handled, %d held, %d in line", handled, l.nrests, len(l.dear))
+		}
+	})
+	for _, id := range ids {
+		p.endOf(id)
+	}
+	p.endOf(p.get("/")) // it is read from again
+}
+
+// TestTurnRests bounds what stands in line: without room everything is handled at once,
+// and what a connection leaves that ends is given back.
+func TestTurnRests(t *testing.T) {
+	const n = 4 * sliceFrames
+	handled := 0
+	srv := stressServe(t, Config{Loops: 1}, func(srv *Server) {
+		srv.Handle("GET /", func(x *Exchange) {
+			burn()
+			handled++
+			_ = x.SendString(200, "")
+		})
+	})
+	requests := func(p *stressPeer) (b []byte) {
+		for range n {
+			h, _ := p.headers("GET", "/", frames.FlagEndHeaders|frames.FlagEndStream)
+			b = append(b, h...)
+		}
+		return b
+	}
+	var conns []*conn
+	var peers []*stressPeer
+	for range 3 {
+		p := stressDial(t, srv, 1<<20)
+		p.endOf(p.get("/"))
+		peers, conns = append(peers, p), append(conns, stressConnOf(t, srv, p))
+	}
+	stressOnLoop(t, srv, 0, func(l *eventLoop) {
+		handled = 0
+		l.nrests = mostRests
+		l.beginTurn(0)
+		conns[0].receiveMessages(requests(peers[0]))
+		l.nrests = 0
+		if handled != n || conns[0].hasRest {
+			t.Errorf("%d handled where nothing can be kept, want %d", handled, n)
+		}
+
+		l.beginTurn(0)
+		conns[1].receiveMessages(requests(peers[1]))
+		if !conns[1].hasRest {
+			t.Fatal("nothing waits")
+		}
+		conns[1].wire.close()
+		l.hearDear()
+		if l.nrests != 0 || l.rests.Len() != 1 {
+			t.Errorf("%d held for a connection that has ended", l.nrests)
+		}
+
+		handled = 0
+		l.beginTurn(0)
+		conns[2].receiveMessages(requests(peers[2]))
+		conns[2].receiveMessages(make([]byte, 0))
+		big := frames.AppendHeader(nil, frames.Header{Length: readSize, Type: 0xfa})
+		conns[2].receiveMessages(append(big, make([]byte, readSize)...)) // more than there is room for
+		if handled != n || conns[2].hasRest || l.nrests != 0 {
+			t.Errorf("%d handled, %d held", handled, l.nrests)
+		}
+	})
+}
+
+// TestHandshakesTakeTurns has the step of a handshake wait for its turn when another has
+// just run: all come to it, the last of them first.
+func TestHandshakesTakeTurns(t *testing.T) {
+	srv := stressServe(t, Config{Loops: 1}, func(srv *Server) {
+		srv.Handle("GET /", Static(200, "text/plain", []byte("small")))
+	})
+	stressOnLoop(t, srv, 0, func(l *eventLoop) {
+		var conns []*conn
+		for i := range 3 {
+			c := &conn{loop: l, id: uint64(i)}
+			l.shookAt = time.Since(l.srv.started)
+			for range 2 { // it waits once
+				if c.mayStep() {
+					t.Error("a step runs right behind another")
+				}
+			}
+			conns = append(conns, c)
+		}
+		if len(l.shaking) != 3 || l.shaking[2] != conns[2] {
+			t.Errorf("%d wait", len(l.shaking))
+		}
+		l.shakeOne() // they are not open any more
+		if l.shaking != nil {
+			t.Errorf("%d still wait", len(l.shaking))
+		}
+		l.shookAt = 0
+		if c := (&conn{loop: l}); !c.mayStep() {
+			t.Error("the first step has to wait")
+		}
+	})
 }

@@ -77,7 +77,7 @@ func (c *conn) isMute() bool { return c.stage != stageServing || !c.protocol.est
 // isDispensable reports whether nothing is lost with c, or little.
 func (c *conn) isDispensable() bool {
 	switch {
-	case c.finishing || c.broken || c.isStepping || c.loop.now < c.active+leastIdle:
+	case c.finishing || c.broken || c.isStepping || c.isShaking || c.loop.now < c.active+leastIdle:
 		return false
 	case c.ticket != nil && !c.isAdmitted:
 		return false // it waits for us
@@ -90,7 +90,7 @@ func (c *conn) isDispensable() bool {
 
 // giveWay ends c for others.
 func (c *conn) giveWay() {
-	if !c.wire.isOpen() || c.wire.hasInput() {
+	if !c.wire.isOpen() || c.hasInput() {
 		return // it has gone, or the loop is behind
 	}
 	l := c.loop
