@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +49,24 @@ func stall(t *testing.T, addr, path string) (grant func()) {
 			t.Error(err)
 		}
 	}
+}
+
+// keepGranting calls grant now and then, until stop. What it brings about happens again
+// and again, so that who begins to look late sees it too.
+func keepGranting(grant func()) (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			grant()
+			select {
+			case <-over:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(over); <-ended })
 }
 
 // TestDebugConnections explains a stream that stalls: as a page, in JSON, and by a trace.
@@ -121,10 +140,11 @@ func TestDebugConnections(t *testing.T) {
 	if status, _ := ask(t, "POST", admin+"debug/trace?id=1"); status != 409 {
 		t.Errorf("a second trace: %d", status)
 	}
+	stop := keepGranting(grant) // for the trace begins on the loop some time
+	defer stop()
 	lines := bufio.NewScanner(resp.Body)
 	wanted := []string{"recv WINDOW_UPDATE stream=1 len=4 increment=1", "send DATA stream=1 len=1"}
 	for len(wanted) > 0 {
-		grant() // until the trace has begun on the loop
 		if !lines.Scan() {
 			t.Fatalf("the trace ended: %v", lines.Err())
 		}
@@ -132,6 +152,7 @@ func TestDebugConnections(t *testing.T) {
 			wanted = wanted[1:]
 		}
 	}
+	stop()
 	_ = resp.Body.Close()
 	stall(t, addr, "/bench/10m") // the end of the trace is seen by another that begins
 	for end := time.Now().Add(long); ; time.Sleep(10 * time.Millisecond) {
