@@ -24,7 +24,7 @@ func (x *Exchange) Async() Async {
 		return Async{}
 	}
 	if x.off == nil {
-		x.async = true
+		x.async, x.conn.loop.isAwaited = true, true
 	}
 	return x.handle()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/h2loop/h2loop/h2"
 	"github.com/h2loop/h2loop/internal/freelist"
@@ -58,8 +59,8 @@ type eventLoop struct {
 	share      turnShare     // of the connection whose turn it is
 	dear       []dearConn    // have more to say, which takes long; one of them a round
 	rests      freelist.List[[]byte]
-	nrests     int           // of those in dear that have one
-	shaking    []*conn       // a step of their handshakes waits; the last of them goes first
+	nrests     int // of those in dear that have one
+	shaking    shakeLine
 	shookAt    time.Duration // when the last step on the loop ended
 	round      []*conn       // the round being served
 	touched    []*conn       // have output that no flush of this turn will see
@@ -76,6 +77,11 @@ type eventLoop struct {
 	short     bool // of memory
 	turnsAway bool // requests, for one of these
 	figures   figures
+
+	isAwaited bool          // goroutines have something to do for exchanges
+	events    uint          // on connections, so far
+	yieldedAt time.Duration // when others could last run, since the server was made
+	backlogs  []unix.PollFd // of the listeners
 
 	opened       bool          // a connection, and nothing has come since
 	examineEvery time.Duration // how often a busy connection is examined
@@ -234,6 +240,7 @@ func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 	case *conn:
 		l.guarded(c, (*conn).receive)
 		l.endTurn()
+		l.maybeYield()
 		if l.opened {
 			// An acceptor waits to go on. Where there is no CPU for it but this
 			// one, it would wait until the runtime takes that from us, 10 ms,
@@ -245,6 +252,7 @@ func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 		l.bell.answered(c)
 		l.serveRound()
 		l.endTurn()
+		l.yield()
 	}
 	return gnet.None
 }
@@ -297,7 +305,7 @@ func (l *eventLoop) endTurn() {
 	if len(l.touched) > 0 {
 		l.flushTouched()
 	}
-	if len(l.ready) > 0 || len(l.dear) > 0 || len(l.shaking) > 0 {
+	if len(l.ready) > 0 || len(l.dear) > 0 || !l.shaking.isEmpty() {
 		l.bell.ring()
 	}
 }

@@ -61,6 +61,7 @@ type gateAddr struct {
 type ticket struct {
 	conn       *conn
 	addr       *gateAddr
+	isKnown    bool          // addr had credit when it came
 	list       *ticketList   // inside, or waiting of addr; nil once it has left
 	heard      time.Duration // when the peer was last heard, or asked to make room
 	silent     time.Duration // since when it is silent
@@ -146,7 +147,7 @@ func (g *handshakeGate) enter(c *conn, now time.Duration) bool {
 	} else if a.isIdle() {
 		g.unlist(&g.known, a)
 	}
-	t := &ticket{conn: c, addr: a}
+	t := &ticket{conn: c, addr: a, isKnown: a.credit > 0}
 	c.ticket = t
 	if g.mayBegin(a) && g.hasRoom(a) {
 		g.begin(t, now)

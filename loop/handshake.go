@@ -131,45 +131,6 @@ func (c *conn) handshake() error {
 	return nil
 }
 
-// shakePause is how long ago the last step of a handshake on the loop must have ended for
-// the next one to run at once. Less means that nobody else had a turn.
-const shakePause = 50 * time.Microsecond
-
-// mayStep reports whether a step of the handshake of c, which takes up to half a
-// millisecond, may run on the loop now. Else it is one of those of which one runs in a
-// round, so that others have their turn: they may be many, and all at once. Who comes last
-// goes first, as with the gate.
-func (c *conn) mayStep() bool {
-	l := c.loop
-	if c.isShaking {
-		return false
-	}
-	if time.Since(l.srv.started)-l.shookAt >= shakePause {
-		return true
-	}
-	c.isShaking = true
-	l.shaking = append(l.shaking, c)
-	return false
-}
-
-// shakeOne runs one of the steps that wait.
-func (l *eventLoop) shakeOne() {
-	for n := len(l.shaking); n > 0; n = len(l.shaking) {
-		c := l.shaking[n-1]
-		l.shaking[n-1] = nil
-		if l.shaking = l.shaking[:n-1]; n == 1 {
-			l.shaking = nil
-		}
-		c.isShaking = false
-		if c.wire.isOpen() {
-			l.shookAt = 0
-			l.beginTurn(0)
-			l.guarded(c, func(c *conn) { c.goOn(c.handshake()) })
-			return
-		}
-	}
-}
-
 // mayHandshake lets c through the gate. If it has to wait, admitted comes later.
 func (c *conn) mayHandshake() bool {
 	if t := c.ticket; t != nil {

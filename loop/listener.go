@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +23,7 @@ type listener struct {
 	srv   *Server
 	ln    socketListener
 	tls   *tlsbridge.Server // nil for cleartext
+	fd    int32             // of ln, to ask whether a connection waits; nobody else may use it
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
 
@@ -81,6 +83,9 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, ln),
 			ln.Close())
 	}
+	if raw, err := l.ln.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { l.fd = int32(fd) })
+	}
 	return l, nil
 }
 
@@ -105,6 +110,10 @@ func (l *listener) accept() {
 			if !l.enroll(nc, &spare) {
 				return
 			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if !l.called() {
+				return
+			}
 		case errors.Is(err, net.ErrClosed) || !l.rest(&wait, err):
 			return
 		}
@@ -120,6 +129,24 @@ func (l *listener) next(spare *reserve) (net.Conn, error) {
 	defer l.accepting.Add(-1)
 	l.dontBlock()
 	return l.ln.Accept()
+}
+
+// call has those return from Accept who wait there, to look again.
+func (l *listener) call() {
+	if l.accepting.Load() > 0 {
+		_ = l.ln.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// called ends a call, unless it is for the end of the server.
+func (l *listener) called() bool {
+	select {
+	case <-l.srv.closing:
+		return false
+	default:
+		_ = l.ln.SetDeadline(time.Time{}) // if that undoes what close does, it does so again
+		return true
+	}
 }
 
 // A pause is how long to wait for what could not be had. It grows.

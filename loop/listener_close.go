@@ -38,8 +38,8 @@ const knockEvery = 50 * time.Millisecond
 // of our own has it return. Of those who share the socket another one may get that.
 func (l *listener) close() {
 	l.dontBlock()
-	_ = l.ln.SetDeadline(time.Unix(1, 0)) // wakes who does not wait in the kernel
 	for waited := time.Duration(0); l.accepting.Load() > 0; waited += time.Millisecond {
+		l.call() // who does not wait in the kernel returns
 		time.Sleep(time.Millisecond)
 		if waited%knockEvery == knockEvery-time.Millisecond {
 			l.knock()

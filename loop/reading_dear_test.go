@@ -210,35 +210,3 @@ func TestTurnRests(t *testing.T) {
 		}
 	})
 }
-
-// TestHandshakesTakeTurns has the step of a handshake wait for its turn when another has
-// just run: all come to it, the last of them first.
-func TestHandshakesTakeTurns(t *testing.T) {
-	srv := stressServe(t, Config{Loops: 1}, func(srv *Server) {
-		srv.Handle("GET /", Static(200, "text/plain", []byte("small")))
-	})
-	stressOnLoop(t, srv, 0, func(l *eventLoop) {
-		var conns []*conn
-		for i := range 3 {
-			c := &conn{loop: l, id: uint64(i)}
-			l.shookAt = time.Since(l.srv.started)
-			for range 2 { // it waits once
-				if c.mayStep() {
-					t.Error("a step runs right behind another")
-				}
-			}
-			conns = append(conns, c)
-		}
-		if len(l.shaking) != 3 || l.shaking[2] != conns[2] {
-			t.Errorf("%d wait", len(l.shaking))
-		}
-		l.shakeOne() // they are not open any more
-		if l.shaking != nil {
-			t.Errorf("%d still wait", len(l.shaking))
-		}
-		l.shookAt = 0
-		if c := (&conn{loop: l}); !c.mayStep() {
-			t.Error("the first step has to wait")
-		}
-	})
-}
