@@ -60,7 +60,7 @@ func runH2spec(t *testing.T, tool, addr, path string, tls bool) {
 	if tls {
 		args = append(args, "-t", "-k")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput()
 	if err != nil {

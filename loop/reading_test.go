@@ -68,9 +68,8 @@ func TestReadByEdge(t *testing.T) {
 		if err := nc.CloseWrite(); err != nil {
 			t.Error(err)
 		}
-		fds := []unix.PollFd{{Fd: int32(c.wire.fd), Events: unix.POLLRDHUP}}
-		if n, err := unix.Poll(fds, int(stressPatience.Milliseconds())); n != 1 {
-			t.Errorf("the end has not come: %v", err)
+		if !stressPoll(c.wire.fd, unix.POLLRDHUP, stressPatience) {
+			t.Error("the end has not come")
 		}
 	})
 	wantBody(t, br, 7)
