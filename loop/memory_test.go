@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -17,36 +19,48 @@ func TestMemoryCeiling(t *testing.T) {
 	s := newPressed(t, Config{Loops: 1, MemoryCeiling: 1000}, func(srv *Server) {
 		srv.memory.read = func() (int64, uint64) { return used.Load(), 0 }
 	})
-	s.wantServed() // and its connections are idle now
-	var refused atomic.Int64
-	used.Store(1000)
-	stressWait(t, "memory is short", func() bool {
-		short := false
-		s.onLoop(func(l *eventLoop) { short = l.turnsAway })
-		return short
-	})
-	calls := s.calls.Load()
-	for i, c := range s.clients {
-		resp, err := s.ask(c, 10)
-		if i == 0 && (err != nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "") || i == 1 && err == nil {
-			t.Errorf("HTTP/%d: %v, %v", i+1, resp, err)
+	isShort := func(want bool) {
+		t.Helper()
+		stressWait(t, fmt.Sprint("memory is short: ", want), func() (is bool) {
+			s.onLoop(func(l *eventLoop) { is = l.turnsAway == want })
+			return is
+		})
+	}
+	// On a machine that stands still for a second the connections may have ended before
+	// they are used: then they are not refused, and all begins anew.
+	stressWait(t, "both are refused", func() bool {
+		used.Store(0)
+		isShort(false)
+		s.wantServed() // and its connections are idle now
+		used.Store(1000)
+		isShort(true)
+		before, calls := s.srv.Stats().Limits["memory"], s.calls.Load()
+		for i, c := range s.clients {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a new connection would wait
+			resp, err := s.askIn(ctx, c, 10)
+			cancel()
+			if err == nil && (i == 1 || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "") {
+				t.Errorf("HTTP/%d: %v", i+1, resp)
+			}
 		}
-		refused.Add(1)
-	}
-	if s.calls.Load() != calls {
-		t.Error("a handler was called")
-	}
+		time.Sleep(3 * tick) // Stats are that old
+		if s.calls.Load() != calls {
+			t.Error("a handler was called")
+		}
+		return s.srv.Stats().Limits["memory"] >= before+2
+	})
 	used.Store(960) // less, but not by a twentieth
 	stressWait(t, "idle connections end", func() bool {
 		st := s.srv.Stats()
-		return st.Connections == 0 && st.MemoryInUse == 960 && st.ShortOfMemory && st.Limits["memory"] >= 2
+		return st.Connections == 0 && st.MemoryInUse == 960 && st.ShortOfMemory
 	})
+	waited := s.srv.Stats().Limits["connections"]
 	nc, err := net.Dial("tcp", s.srv.Addrs()[0].String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	stressWait(t, "a connection waits", func() bool { return s.srv.Stats().Limits["connections"] == 1 })
+	stressWait(t, "a connection waits", func() bool { return s.srv.Stats().Limits["connections"] > waited })
 	if n := s.srv.Stats().Connections; n != 0 {
 		t.Errorf("%d connections", n)
 	}
@@ -87,21 +101,24 @@ func TestMemoryIsCollected(t *testing.T) {
 // TestReadMemory holds memory, and lets go of it.
 func TestReadMemory(t *testing.T) {
 	const size = 64 << 20
-	runtime.GC()
-	before, n := readMemory()
-	with, m := func() (int64, uint64) {
-		held := make([]byte, size)
+	// What earlier tests have left behind may go meanwhile.
+	stressWait(t, "it is told of", func() bool {
 		runtime.GC()
-		defer runtime.KeepAlive(held)
-		return readMemory()
-	}()
-	if with < before+size*3/4 || m <= n {
-		t.Errorf("%d octets in use, and %d with %d more; %d collections", before, with, size, m-n)
-	}
-	runtime.GC()
-	if after, _ := readMemory(); after > with-size*3/4 {
-		t.Errorf("%d octets in use when they are not held any more", after)
-	}
+		before, n := readMemory()
+		with, m := func() (int64, uint64) {
+			held := make([]byte, size)
+			runtime.GC()
+			defer runtime.KeepAlive(held)
+			return readMemory()
+		}()
+		if m <= n {
+			t.Fatalf("%d collections", m-n)
+		}
+		runtime.GC()
+		after, _ := readMemory()
+		t.Logf("%d octets in use, %d with %d more, and then %d", before, with, size, after)
+		return with >= before+size*3/4 && after <= with-size*3/4
+	})
 }
 
 // TestCeiling takes nine tenths of the limit of the runtime, where nothing else is said.

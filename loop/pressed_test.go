@@ -69,7 +69,13 @@ func newPressed(t *testing.T, cfg Config, change ...func(*Server)) *pressedServe
 // ask makes a request with a body of n octets.
 func (s *pressedServer) ask(c *http.Client, n int) (*http.Response, error) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url, bytes.NewReader(make([]byte, n)))
+	return s.askIn(s.t.Context(), c, n)
+}
+
+// askIn is ask until ctx ends.
+func (s *pressedServer) askIn(ctx context.Context, c *http.Client, n int) (*http.Response, error) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(make([]byte, n)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

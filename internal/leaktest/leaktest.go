@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long what is on its way out may take.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Run runs the tests and returns the exit status. If they have passed, it waits
 // for what they have started to end, and fails if some of it does not. Fuzzing
