@@ -41,6 +41,7 @@ func TestDrainWhileBehind(t *testing.T) {
 	defer nc.Close()
 	clients <- nc
 	_ = nc.SetDeadline(time.Now().Add(stressPatience))
+	stressWait(t, "it is on the loop", func() bool { return srv.openConns() == 1 })
 	url := "http://" + srv.Addrs()[0].String() + "/drain"
 	resp, err := http.Get(url)
 	if err != nil {

@@ -62,6 +62,7 @@ func stressSmallBesideBulk(t *testing.T, busy int) {
 	client = stressDial(t, srv, 1<<20)
 	client.endOf(client.get("/small"))
 	small, _ = client.request("/small")
+	served := stressConnOf(t, srv, client)
 
 	var readers sync.WaitGroup
 	stop := make(chan struct{})
@@ -85,6 +86,7 @@ func stressSmallBesideBulk(t *testing.T, busy int) {
 					if _, err := unix.Write(client.fd, small); err != nil {
 						t.Error(err)
 					}
+					stressWaitInput(t, served.wire.fd, len(small)) // a busy kernel delivers it later
 				}
 			}
 		})
