@@ -140,9 +140,7 @@ func TestPanicsOfEachCallback(t *testing.T) {
 			if n := len(ts.log.find("error", "on purpose")); n != 3 {
 				t.Errorf("logged %d times", n)
 			}
-			if n := ts.srv.Stats().Panics; n != 3 {
-				t.Errorf("%d panics counted", n)
-			}
+			eventually(t, "they are counted", func() bool { return ts.srv.Stats().Panics == 3 })
 			eventually(t, "no request is open", func() bool { return ts.srv.Stats().OpenRequests == 0 })
 		})
 	}

@@ -65,6 +65,7 @@ func TestMaxConnsPerAddr(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			begun := time.Now()
 			ts := newServer(t, tc.cfg, hello)
 			for range 2 {
 				openOn(t, ts.dialFrom(3, cleartext)).fetch("/").want(t, "200", "hello")
@@ -79,9 +80,7 @@ func TestMaxConnsPerAddr(t *testing.T) {
 			if n := ts.srv.Stats().Limits[tc.crossed]; n < 2 {
 				t.Errorf("2 were refused, and %d are counted", n)
 			}
-			if n := len(ts.log.find("an address has more connections")); n != 1 {
-				t.Errorf("logged %d times, want once", n)
-			}
+			wantLoggedOnce(t, ts, "an address has more connections", begun)
 			cfg := loop.Config{Loops: 2, Listeners: []loop.Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0", TLS: serverTLS()}}}
 			if _, err := ts.srv.Reconfigure(cfg); err != nil {
 				t.Fatal(err)
@@ -91,12 +90,21 @@ func TestMaxConnsPerAddr(t *testing.T) {
 	}
 }
 
+// wantLoggedOnce sees a line be logged once, where more come within ten seconds of begun.
+func wantLoggedOnce(t *testing.T, ts *testServer, line string, begun time.Time) {
+	t.Helper()
+	if n := len(ts.log.find(line)); n == 0 || n > 1 && time.Since(begun) < 10*time.Second {
+		t.Errorf("logged %d times, want once", n)
+	}
+}
+
 // TestMaxConns fills the server with connections that say nothing and such that are
 // idle. One that comes then waits until they have made room.
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	held := make(chan loop.Async, 1)
-	ts := newServer(t, loop.Config{MaxConns: 4, Loops: 1}, func(srv *loop.Server) {
+	begun := time.Now()
+	ts := newServer(t, loop.Config{MaxConns: 4, Loops: 1, HandshakeTimeout: 10 * patience}, func(srv *loop.Server) {
 		hello(srv)
 		srv.Handle("/held", func(x *loop.Exchange) { held <- x.Async() })
 	})
@@ -107,6 +115,7 @@ func TestMaxConns(t *testing.T) {
 	idle.fetch("/").want(t, "200", "hello")
 	mute, mute2 := ts.dial(cleartext), ts.dial(overTLS)
 	eventually(t, "four connections", func() bool { return ts.srv.Stats().Connections == 4 })
+	idle.fetch("/").want(t, "200", "hello") // and so is idle for less long than those are silent
 
 	for range 2 {
 		ts.open(cleartext).fetch("/").want(t, "200", "hello")
@@ -119,11 +128,9 @@ func TestMaxConns(t *testing.T) {
 	openOn(t, last).fetch("/").want(t, "200", "hello")
 	eventually(t, "they are counted", func() bool {
 		s := ts.srv.Stats()
-		return s.MaxConnections == 4 && s.Connections <= 4 && s.Limits["connections"] >= 1 && s.Limits["made_room"] == 3
+		return s.MaxConnections == 4 && s.Connections <= 4 && s.Limits["connections"] >= 1 && s.Limits["made_room"] >= 3
 	})
-	if n := len(ts.log.find("accepting pauses until there is room")); n != 1 {
-		t.Errorf("logged %d times, want once", n)
-	}
+	wantLoggedOnce(t, ts, "accepting pauses until there is room", begun)
 	// Who is served is not disturbed.
 	if err := work.Do(func(x *loop.Exchange) { _ = x.SendString(200, "done") }); err != nil {
 		t.Fatal(err)
@@ -136,7 +143,7 @@ func TestMaxConns(t *testing.T) {
 func TestMaxConnsDrain(t *testing.T) {
 	t.Parallel()
 	held := make(chan loop.Async, 1)
-	ts := newServer(t, loop.Config{MaxConns: 1, Loops: 1}, func(srv *loop.Server) {
+	ts := newServer(t, loop.Config{MaxConns: 1, Loops: 1, DrainGrace: patience}, func(srv *loop.Server) {
 		hello(srv)
 		srv.Handle("/held", func(x *loop.Exchange) { held <- x.Async() })
 	})
@@ -146,7 +153,8 @@ func TestMaxConnsDrain(t *testing.T) {
 	late := ts.dial(cleartext)
 	eventually(t, "it waits", func() bool { return ts.srv.Stats().Limits["connections"] == 1 })
 	ts.stop()
-	openOn(t, late).fetch("/").want(t, "200", "hello")
+	p := newPeer(t, late)
+	p.answer(p.beginAsking("/")).want(t, "200", "hello")
 	_ = work.Do(func(x *loop.Exchange) { _ = x.SendString(200, "done") })
 	busy.answer(id).want(t, "200", "done")
 }

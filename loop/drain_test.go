@@ -172,10 +172,10 @@ func TestDrainTimeout(t *testing.T) {
 	var released atomic.Int32
 	handles := make(chan loop.Async, 1)
 	body := pattern(bigLen)
-	ts := newServer(t, loop.Config{DrainTimeout: 300 * time.Millisecond, DrainGrace: patience}, func(srv *loop.Server) {
+	// Long enough for a client to answer the warning on a machine that stands still.
+	ts := newServer(t, loop.Config{DrainTimeout: 4 * time.Second, DrainGrace: patience}, func(srv *loop.Server) {
 		srv.Handle("/big", func(x *loop.Exchange) { _ = x.SendOwned(200, body, func() { released.Add(1) }) })
 		srv.Handle("/never", func(x *loop.Exchange) { handles <- x.Async() })
-		srv.Handle("/", say("hello"))
 	})
 	stuck := ts.open(overTLS, initialWindow(1<<30))
 	stuck.grant(0, 1<<30)
@@ -185,8 +185,10 @@ func TestDrainTimeout(t *testing.T) {
 	async := wait(t, "the handle", handles)
 	mute := ts.open(cleartext)
 	mute.mute = true
-	mute.fetch("/").want(t, "200", "hello")
+	mute.get("/never")
+	wait(t, "the handle", handles)
 	silent, silentTLS := ts.dial(cleartext), ts.dial(overTLS)
+	eventually(t, "all have come", func() bool { return ts.srv.Stats().Connections == 5 })
 	ts.stop()
 	never.untilClosed()
 	never.wantTwoSteps(1)
@@ -293,8 +295,8 @@ func TestDrainNewConnections(t *testing.T) {
 			_ = c.nc.Close()
 		})
 	}
-	p := openOn(t, h2)
-	p.fetch("/").want(t, "200", "hello")
+	p := newPeer(t, h2)
+	p.answer(p.beginAsking("/")).want(t, "200", "hello")
 	p.untilClosed()
 	p.wantTwoSteps(1)
 	_ = p.nc.Close()

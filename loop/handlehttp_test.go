@@ -314,6 +314,7 @@ func TestHTTPWriteDeadline(t *testing.T) {
 	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
 		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			rc := http.NewResponseController(w)
+			_ = rc.Flush() // the response begins in time, however slow this machine is
 			_ = rc.SetWriteDeadline(time.Now().Add(time.Hour))
 			_ = rc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			for {

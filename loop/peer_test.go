@@ -156,6 +156,15 @@ func (p *peer) begin(settings ...frames.Setting) {
 	p.until("the server's SETTINGS and the acknowledgement", func() bool { return p.settings != nil && p.acked == 1 })
 }
 
+// beginAsking sends the preface and a request at once, for which no time is left between
+// them, and returns its stream.
+func (p *peer) beginAsking(path string) frames.StreamID {
+	p.t.Helper()
+	p.out = frames.AppendSettings(append(p.out, h2.Preface...))
+	p.proposed = append(p.proposed, nil)
+	return p.get(path)
+}
+
 // flush sends what was written.
 func (p *peer) flush() {
 	p.t.Helper()
