@@ -11,7 +11,7 @@ func TestHTTPCrew(t *testing.T) {
 	var w httpCrew
 	waits := func(n int) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(stressPatience); ; time.Sleep(time.Millisecond) {
 			w.mu.Lock()
 			got := len(w.idle)
 			w.mu.Unlock()

@@ -151,7 +151,9 @@ func (wrapped) Close() error              { return nil }
 // address of which is taken by the first.
 func TestServers(t *testing.T) {
 	t.Parallel()
-	first := newServer(t, loop.Config{}, func(srv *loop.Server) { srv.Handle("/", say("first")) })
+	// An address at which nobody else takes the port meanwhile.
+	own := []loop.Listener{{Address: "127.0.0.7:0"}, {Address: "127.0.0.7:0", TLS: serverTLS()}}
+	first := newServer(t, loop.Config{Listeners: own}, func(srv *loop.Server) { srv.Handle("/", say("first")) })
 	second := newServer(t, loop.Config{Loops: 3}, func(srv *loop.Server) { srv.Handle("/", say("second")) })
 	p, q := first.open(overTLS), second.open(overTLS)
 	p.fetch("/").want(t, "200", "first")
