@@ -169,8 +169,7 @@ func (c *conn) open(gc gnet.Conn) {
 	}
 	l.wheel.arm(&c.timer, first)
 	if c.ln.isTCP {
-		c.setAhead(firstAhead)
-		c.wire.setUserTimeout(l.srv.config().UserTimeout)
+		c.inherit()
 	}
 	if c.ln.tls != nil {
 		c.stage = stageHandshake

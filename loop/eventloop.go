@@ -117,7 +117,12 @@ func newEventLoop(srv *Server, index int) (*eventLoop, error) {
 	l.examineEvery = min(l.shared.TickEvery(), l.shared1.TickEvery())
 	l.setTime()
 	var err error
-	if l.client, err = gnet.NewClient(l, gnet.WithNumEventLoop(1), gnet.WithReadBufferCap(readSize), gnet.WithLogger(gnetLog{srv.log})); err != nil {
+	l.client, err = gnet.NewClient(l,
+		gnet.WithNumEventLoop(1),
+		gnet.WithReadBufferCap(readSize),
+		gnet.WithTCPNoDelay(gnet.TCPDelay), // which leaves it at what net has set
+		gnet.WithLogger(gnetLog{srv.log}))
+	if err != nil {
 		return nil, fmt.Errorf("loop: making a reactor: %w", err)
 	}
 	if err := l.client.Start(); err != nil {

@@ -27,6 +27,8 @@ type listener struct {
 	isTCP bool
 	waits []bool // the loops that an acceptor waits for; under srv.picking
 
+	inherited socketSettings // what its connections have without our doing
+
 	redirectHTTPS atomic.Int32 // the port; 0 for none
 	onlyHTTP2     bool         // NextProtos of the tls.Config says so
 
@@ -69,13 +71,14 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 	ln := cfg.Listener
 	if ln == nil {
 		var err error
-		if ln, err = net.Listen(cfg.Network, cfg.Address); err != nil {
+		if ln, err = openListener(cfg.Network, cfg.Address); err != nil {
 			return nil, fmt.Errorf("loop: %s: %w", field, err)
 		}
 	}
 	switch ln := ln.(type) {
 	case *net.TCPListener:
 		l.ln, l.isTCP = ln, true
+		l.bequeath(cfg.Listener == nil)
 	case *net.UnixListener:
 		l.ln = ln
 	default:

@@ -155,19 +155,29 @@ func (w *wire) shutdownWrite() {
 	}
 }
 
-// setSendLowWater sets TCP_NOTSENT_LOWAT; on a unix socket it does nothing.
+// setSendLowWater sets TCP_NOTSENT_LOWAT; 0 leaves it to the kernel. On a unix socket it
+// does nothing.
 func (w *wire) setSendLowWater(n int) {
-	if w.gc != nil && n > 0 {
-		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+	if w.gc != nil {
+		_ = setSendLowWater(w.fd, n)
 	}
 }
 
+func setSendLowWater(fd, n int) error {
+	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
+}
+
 // setUserTimeout sets TCP_USER_TIMEOUT: how long a peer may not acknowledge
-// anything, or keep its window shut, before the kernel ends the connection.
+// anything, or keep its window shut, before the kernel ends the connection; 0 leaves that
+// to the kernel.
 func (w *wire) setUserTimeout(d time.Duration) {
-	if w.gc != nil && d > 0 {
-		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	if w.gc != nil {
+		_ = setUserTimeout(w.fd, d)
 	}
+}
+
+func setUserTimeout(fd int, d time.Duration) error {
+	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 }
 
 // Fields of SO_MEMINFO (linux/sock_diag.h).

@@ -1,0 +1,83 @@
+package loop
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What net sets on each connection that it accepts, unless it is told otherwise. Times
+// are in seconds.
+const (
+	keepAliveIdle  = 15
+	keepAliveEvery = 15
+	keepAliveCount = 9
+)
+
+// A socketSettings is what a connection over TCP begins with. The zero value is what the
+// kernel does by itself.
+type socketSettings struct {
+	userTimeout time.Duration // TCP_USER_TIMEOUT
+	ahead       int32         // TCP_NOTSENT_LOWAT
+}
+
+func (cfg *Config) socketSettings() socketSettings {
+	return socketSettings{
+		userTimeout: max(cfg.UserTimeout, 0),
+		ahead:       int32(min(firstAhead, max(cfg.SendLowWater, 0))),
+	}
+}
+
+// openListener opens a listener of plain TCP, or a unix one. net.Listen would make it one
+// of MPTCP, where the kernel has that: nothing is inherited from it, and each connection
+// costs more, whether or not its peer knows MPTCP.
+func openListener(network, address string) (net.Listener, error) {
+	cfg := net.ListenConfig{KeepAlive: -1} // see bequeath
+	cfg.SetMultipathTCP(false)
+	return cfg.Listen(context.Background(), network, address)
+}
+
+// bequeath sets on the listener what its connections are to have: on Linux they have it
+// from the beginning then, without a system call for each. If the listener is ours, net
+// has left keep-alive to us as well.
+func (l *listener) bequeath(isOurs bool) {
+	raw, err := l.ln.SyscallConn()
+	if err != nil {
+		return
+	}
+	want := l.srv.config().socketSettings()
+	_ = raw.Control(func(fd uintptr) {
+		s := int(fd)
+		if protocol, err := unix.GetsockoptInt(s, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP {
+			return // MPTCP
+		}
+		if isOurs {
+			_ = unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+			_ = unix.SetsockoptInt(s, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle)
+			_ = unix.SetsockoptInt(s, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveEvery)
+			_ = unix.SetsockoptInt(s, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount)
+		}
+		// Zero as well: who has had the socket before us may have set others.
+		if setUserTimeout(s, want.userTimeout) == nil {
+			l.inherited.userTimeout = want.userTimeout
+		}
+		if setSendLowWater(s, int(want.ahead)) == nil {
+			l.inherited.ahead = want.ahead
+		}
+	})
+}
+
+// inherit gives c, which has just begun, what its socket has not inherited, be it because
+// the settings are not those of when the listener was made.
+func (c *conn) inherit() {
+	has, want := c.ln.inherited, c.loop.srv.config().socketSettings()
+	if has.userTimeout != want.userTimeout {
+		c.wire.setUserTimeout(want.userTimeout)
+	}
+	if has.ahead != want.ahead {
+		c.wire.setSendLowWater(int(want.ahead))
+	}
+	c.pace.ahead = want.ahead
+}
