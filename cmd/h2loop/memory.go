@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // giveBackMemory returns to the system what a rush has left behind. The runtime
@@ -12,7 +15,7 @@ import (
 // that has become quiet would keep what it does not need until then. open returns how
 // many connections and requests there are.
 func giveBackMemory(ctx context.Context, open func() int) {
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	h := heapWatch{}
 	for {
@@ -32,6 +35,8 @@ func giveBackMemory(ctx context.Context, open func() int) {
 type heap struct {
 	held      uint64 // objects, dead ones too, and free memory that was not given back
 	allocated uint64 // ever
+
+	cpu time.Duration // that the process has used
 }
 
 func readHeap() heap {
@@ -41,17 +46,26 @@ func readHeap() heap {
 		{Name: "/gc/heap/allocs:bytes"},
 	}
 	metrics.Read(samples)
-	return heap{held: samples[0].Value.Uint64() + samples[1].Value.Uint64(), allocated: samples[2].Value.Uint64()}
+	h := heap{held: samples[0].Value.Uint64() + samples[1].Value.Uint64(), allocated: samples[2].Value.Uint64()}
+	var used unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
+		h.cpu = time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	}
+	return h
 }
 
 const (
+	lookEvery = 500 * time.Millisecond
+	quietCPU  = lookEvery / 4 // of each CPU, used between two looks
+
 	worthFreeing = 4 << 20 // less is not worth a collection
 	quietRate    = 1 << 19 // octets allocated between two looks
 	looksAgain   = 4       // times, each twice as long after the one before
 	worthLooking = 16      // connections and requests that are over
 )
 
-// A heapWatch decides when to give memory back: once allocation has died down, if
+// A heapWatch decides when to give memory back, which takes some 10 ms of a CPU in one
+// piece: once there is CPU to spare and allocation has died down, if
 // much more is held than after the last time, and some times again, also when half of
 // what was open then is over. A time that was in vain raises what is much.
 type heapWatch struct {
@@ -64,7 +78,8 @@ type heapWatch struct {
 
 // look reports whether now is the time.
 func (w *heapWatch) look(now heap, open int) bool {
-	quiet := now.allocated-w.last.allocated < quietRate
+	quiet := now.allocated-w.last.allocated < quietRate &&
+		now.cpu-w.last.cpu < quietCPU*time.Duration(runtime.GOMAXPROCS(0))
 	w.last = now
 	w.most = max(w.most, open)
 	if !quiet {

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+	"time"
+)
 
 func TestHeapWatch(t *testing.T) {
 	const mib = 1 << 20
@@ -29,11 +33,11 @@ func TestHeapWatch(t *testing.T) {
 		{9 * mib, 210 * mib, true, 3 * mib}, // a small rush between two looks
 		{3 * mib, 210 * mib, true, 3 * mib},
 	} {
-		if got := w.look(heap{step.held, step.allocated}, 0); got != step.want {
+		if got := w.look(heap{held: step.held, allocated: step.allocated}, 0); got != step.want {
 			t.Errorf("step %d: %v", i, got)
 		}
 		if step.want {
-			w.freed(heap{step.left, step.allocated})
+			w.freed(heap{held: step.left, allocated: step.allocated})
 		}
 	}
 }
@@ -41,7 +45,7 @@ func TestHeapWatch(t *testing.T) {
 // TestHeapWatchSeesEnds has a rush that allocates nothing end.
 func TestHeapWatchSeesEnds(t *testing.T) {
 	var w heapWatch
-	now := heap{3 << 20, 0}
+	now := heap{held: 3 << 20}
 	for range 100 {
 		w.look(now, 1000)
 	}
@@ -57,5 +61,22 @@ func TestHeapWatchSeesEnds(t *testing.T) {
 	w.look(now, worthLooking-1)
 	if w.look(now, 0) {
 		t.Error("a handful of connections is worth a collection")
+	}
+}
+
+// TestHeapWatchWaitsForCPU has a rush that allocates nothing, and takes CPU: the process
+// holds on to its memory until that is over.
+func TestHeapWatchWaitsForCPU(t *testing.T) {
+	var w heapWatch
+	now := heap{held: 90 << 20}
+	for i := range 10 {
+		now.cpu += quietCPU * time.Duration(runtime.GOMAXPROCS(0))
+		if w.look(now, 0) {
+			t.Errorf("look %d is in the middle of it", i)
+		}
+	}
+	now.cpu += quietCPU / 2
+	if !w.look(now, 0) {
+		t.Error("it is over, and that is not seen")
 	}
 }
