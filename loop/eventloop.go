@@ -82,6 +82,7 @@ type eventLoop struct {
 	events    uint          // on connections, so far
 	yieldedAt time.Duration // when others could last run, since the server was made
 	backlogs  []unix.PollFd // of the listeners
+	pauses    *loopPause    // nil if nobody needs them
 
 	opened       bool          // a connection, and nothing has come since
 	examineEvery time.Duration // how often a busy connection is examined
@@ -140,13 +141,16 @@ func (l *eventLoop) install() (err error) {
 	if l.bell, err = newDoorbell(); err != nil {
 		return fmt.Errorf("loop: making a doorbell: %w", err)
 	}
+	l.pauses = newLoopPause(l.srv.config().Loops)
 	if l.watch, err = newWritableWatch(l); err != nil {
+		l.pauses.close()
 		l.bell.close()
 		return fmt.Errorf("loop: making an epoll instance: %w", err)
 	}
 	defer func() {
 		if err != nil {
 			l.watch.close()
+			l.pauses.close()
 			l.bell.close()
 		}
 	}()
@@ -174,6 +178,7 @@ func (l *eventLoop) stop() error {
 	l.bury()
 	l.watch.close()
 	l.bell.close()
+	l.pauses.close()
 	// What was posted and not run finds its exchange over, and gives back what
 	// it holds.
 	for _, f := range l.tasks {
@@ -374,6 +379,9 @@ func (l *eventLoop) postWritable(c *conn) {
 
 // execute makes the loop run its tasks. mu is held.
 func (l *eventLoop) execute() error {
+	if l.pauses != nil {
+		l.pauses.posted(l.srv.started)
+	}
 	if l.executing {
 		return nil
 	}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,13 +30,76 @@ func (l *eventLoop) maybeYield() {
 
 // yield lets others run, unless that was a moment ago.
 func (l *eventLoop) yield() {
-	if time.Since(l.srv.started)-l.yieldedAt < yieldEvery {
+	now := time.Since(l.srv.started)
+	if now-l.yieldedAt < yieldEvery {
 		return
 	}
-	l.isAwaited = false
 	l.callAcceptors()
-	runtime.Gosched()
+	if l.isAwaited && l.pauses != nil {
+		l.pauses.pause(now)
+	} else {
+		runtime.Gosched()
+	}
+	l.isAwaited = false
 	l.yieldedAt = time.Since(l.srv.started)
+}
+
+// A loopPause is the time in which a loop lets those run who have something to do for its
+// exchanges. All that are ready have a turn, as behind Gosched, but they may be many, and
+// a turn long: so the pause is over when something is posted to the loop and yieldEvery
+// has gone by.
+type loopPause struct {
+	began  atomic.Int64  // since the server was made; 0 if there is no pause
+	ask    chan struct{} // for a turn to go by
+	resume chan struct{} // ends the pause
+}
+
+// newLoopPause returns nil where there is a CPU for others anyway.
+func newLoopPause(loops int) *loopPause {
+	if runtime.GOMAXPROCS(0) > loops {
+		return nil
+	}
+	p := &loopPause{ask: make(chan struct{}, 1), resume: make(chan struct{}, 1)}
+	go p.run()
+	return p
+}
+
+// run ends pauses, once all who are ready have had a turn.
+func (p *loopPause) run() {
+	for range p.ask {
+		runtime.Gosched()
+		p.end()
+	}
+}
+
+// pause is called by the loop.
+func (p *loopPause) pause(now time.Duration) {
+	p.began.Store(int64(now))
+	select {
+	case p.ask <- struct{}{}:
+	default: // it has yet to come to the one before
+	}
+	<-p.resume
+}
+
+func (p *loopPause) end() {
+	if p.began.Swap(0) != 0 {
+		p.resume <- struct{}{}
+	}
+}
+
+// posted is called when something was posted to the loop.
+func (p *loopPause) posted(started time.Time) {
+	if began := time.Duration(p.began.Load()); began != 0 && time.Since(started)-began >= yieldEvery {
+		p.end()
+	}
+}
+
+// close ends run. There is no pause any more.
+func (p *loopPause) close() {
+	if p != nil {
+		close(p.ask)
+	}
 }
 
 // callAcceptors makes acceptors ready to run for whom a connection waits. The runtime

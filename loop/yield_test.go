@@ -1,7 +1,10 @@
 package loop
 
 import (
+	"math"
+	"runtime"
 	"testing"
+	"time"
 )
 
 // TestCalledAcceptors has acceptors called that wait for connections: they go back to
@@ -48,4 +51,42 @@ func TestYield(t *testing.T) {
 			t.Error("the loop has not yielded")
 		}
 	})
+}
+
+// TestLoopPause has a loop pause for others: that ends when all have had a turn, or when
+// something is posted after a while.
+func TestLoopPause(t *testing.T) {
+	started := time.Now().Add(-time.Hour)
+	p := newLoopPause(math.MaxInt)
+	for range 100 {
+		p.pause(time.Since(started)) // which ends by itself
+	}
+	p.close()
+
+	p = &loopPause{ask: make(chan struct{}, 1), resume: make(chan struct{}, 1)} // nobody comes to ask
+	p.posted(started)
+	if len(p.resume) != 0 {
+		t.Error("a pause ends that is none")
+	}
+	p.began.Store(int64(time.Since(started) + time.Hour))
+	p.posted(started)
+	if len(p.resume) != 0 {
+		t.Error("it has just begun, and ends")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.pause(time.Since(started) - yieldEvery)
+	}()
+	for len(p.ask) == 0 {
+		runtime.Gosched()
+	}
+	p.posted(started)
+	<-ended
+	if p.end(); len(p.resume) != 0 {
+		t.Error("it ends twice")
+	}
+	if newLoopPause(0) != nil {
+		t.Error("a loop pauses where there are CPUs for others")
+	}
 }
