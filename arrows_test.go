@@ -77,10 +77,11 @@ var rooms = []room{
 	{
 		// A client that knows nothing of how the server is made.
 		path:    "bench/attack/...",
-		inside:  []string{"bench/affinity", "internal/leaktest"},
+		inside:  []string{"bench/affinity", "bench/freeport", "internal/leaktest"},
 		outside: []string{"golang.org/x/net/http2/...", "golang.org/x/sys/unix"},
 	},
-	{path: "bench/soak/..."}, // as little as an attacker does
+	{path: "bench/soak/...", inside: []string{"bench/freeport"}}, // as little as an attacker does
+	{path: "bench/freeport"},
 	{path: "bench/affinity", outside: []string{"golang.org/x/sys/unix"}},
 	{path: "bench/...", inside: []string{"bench/..."}},
 	{path: "."},

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/h2loop/h2loop/bench/freeport"
 )
 
 const (
@@ -213,10 +215,12 @@ func (w workload) batch(n int) int {
 
 // startServer starts s for w on core 0 and waits until it accepts connections.
 func startServer(ctx context.Context, g *ground, s *server, w workload) (*process, int, error) {
-	port, err := freePort()
+	addrs, err := freeport.Addrs(1)
 	if err != nil {
 		return nil, 0, err
 	}
+	_, portText, _ := net.SplitHostPort(addrs[0])
+	port, _ := strconv.Atoi(portText)
 	argv, err := s.command(g, w.endpoint(port))
 	if err != nil {
 		return nil, 0, err
@@ -232,18 +236,8 @@ func startServer(ctx context.Context, g *ground, s *server, w workload) (*proces
 	return p, port, nil
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 func (p *process) awaitPort(ctx context.Context, port int) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	for {
 		var d net.Dialer

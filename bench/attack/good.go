@@ -31,7 +31,7 @@ const goodAddr = "127.0.0.2"
 
 const (
 	goodEvery    = 10 * time.Millisecond // a request begins so often
-	goodPatience = 5 * time.Second       // one that takes longer has failed
+	goodPatience = 20 * time.Second      // one that takes longer has failed
 )
 
 func newGoodClient(t targets) *goodClient {

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/h2loop/h2loop/bench/freeport"
 )
 
 // The cores of the server and of its clients. With one CPU there is one for both.
@@ -79,14 +81,9 @@ type server struct {
 
 // start starts a server and waits until it listens.
 func (g *ground) start(ctx context.Context) (*server, error) {
-	var addrs []string
-	for range 3 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		addrs = append(addrs, ln.Addr().String())
-		_ = ln.Close()
+	addrs, err := freeport.Addrs(3)
+	if err != nil {
+		return nil, err
 	}
 	s := &server{targets: targets{tls: addrs[0], cleartext: addrs[1], admin: addrs[2]}, ended: make(chan struct{})}
 	s.cmd = exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(serverCore), g.binary,
@@ -100,12 +97,11 @@ func (g *ground) start(ctx context.Context) (*server, error) {
 		_ = s.cmd.Wait()
 		close(s.ended)
 	}()
-	for range 200 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if nc, err := net.Dial("tcp", s.cleartext); err == nil {
 			_ = nc.Close()
 			return s, nil
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	s.stop()
 	return nil, fmt.Errorf("the server does not listen: %s", s.log.String())

@@ -11,13 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/h2loop/h2loop/bench/freeport"
 )
 
 // A ground is where the server is started: its program, its configuration, what it
@@ -84,14 +85,11 @@ func prepare(ctx context.Context, s settings) (_ *ground, err error) {
 			return nil, err
 		}
 	}
-	for _, addr := range []*string{&g.at.tls, &g.at.cleartext, &g.at.admin} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // when all three have been found
-		*addr = ln.Addr().String()
+	addrs, err := freeport.Addrs(3)
+	if err != nil {
+		return nil, err
 	}
+	g.at.tls, g.at.cleartext, g.at.admin = addrs[0], addrs[1], addrs[2]
 	return g, g.configure()
 }
 

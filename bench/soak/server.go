@@ -41,7 +41,7 @@ func (g *ground) start() (*server, error) {
 		s.err = s.cmd.Wait()
 		close(s.ended)
 	}()
-	for range 500 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if resp, err := s.get("/readyz"); err == nil && resp.status == http.StatusOK {
 			return s, nil
 		}
