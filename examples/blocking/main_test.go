@@ -54,7 +54,7 @@ func TestUsers(t *testing.T) {
 // TestQueueFull asks for more than there is room for. What does not fit is told at
 // once, when to come again, and comes again; what needs no store does not notice.
 func TestQueueFull(t *testing.T) {
-	const latency = 200 * time.Millisecond
+	const latency = 500 * time.Millisecond
 	s := &store{latency: latency}
 	s.emails.Store("ada", "ada@example.com")
 	ts := looptest.NewConfig(t, config(), func(srv *loop.Server) { register(srv, s) })
@@ -135,7 +135,7 @@ func TestCurl(t *testing.T) {
 		{[]string{"-T", "-", ts.URL() + "/users/ada"}, "204"},
 		{[]string{"--http2-prior-knowledge", ts.URL() + "/users/ada"}, `{"email":"ada@example.com","name":"ada"}200`},
 	} {
-		cmd := exec.Command(curl, append([]string{"-sS", "--max-time", "30", "-w", "%{http_code}"}, tt.args...)...)
+		cmd := exec.Command(curl, append([]string{"-sS", "--max-time", "120", "-w", "%{http_code}"}, tt.args...)...)
 		cmd.Stdin = strings.NewReader("ada@example.com")
 		if out, err := cmd.CombinedOutput(); err != nil || string(out) != tt.want {
 			t.Errorf("curl %q: %v\n%s", tt.args, err, out)

@@ -52,7 +52,7 @@ func dialHTTP1(t *testing.T, ts *looptest.Server, name string) *person {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	p := &person{t, conn, conn, func() { conn.Close() }}
 	if br != nil {
 		early, _ := br.Peek(br.Buffered())
@@ -72,7 +72,7 @@ func dialHTTP2(t *testing.T, ts *looptest.Server, name string) *person {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	r, w := io.Pipe()
 	req, err := http.NewRequestWithContext(ctx, http.MethodConnect, ts.URL()+"/chat?name="+name, r)
 	if err != nil {
@@ -177,7 +177,7 @@ func (r *room) count() int {
 
 func (r *room) waitFor(t *testing.T, people int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); r.count() != people; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); r.count() != people; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("there are %d people, want %d", r.count(), people)
 		}

@@ -115,7 +115,8 @@ func TestKeepAlive(t *testing.T) {
 		ada, silent := dial(t, ts, "ada"), dial(t, ts, "silent")
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { r.keepAlive(ctx, 500*time.Millisecond); close(ended) }()
+		// Long enough for ada on a machine that stands still now and then.
+		go func() { r.keepAlive(ctx, 3*time.Second); close(ended) }()
 		for ada.hear().Text != "silent has left" {
 		}
 		for {

@@ -42,7 +42,7 @@ type heard struct {
 
 func listen(t *testing.T, c *http.Client, url, lastEventID string) *ear {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
@@ -246,7 +246,7 @@ func TestCurl(t *testing.T) {
 	for _, version := range []string{"--http1.1", "--http2-prior-knowledge"} {
 		h := newHub(kept)
 		ts := serve(t, h)
-		cmd := exec.CommandContext(t.Context(), curl, version, "-sSN", "--max-time", "30", ts.URL()+"/events?slow=skip")
+		cmd := exec.CommandContext(t.Context(), curl, version, "-sSN", "--max-time", "120", ts.URL()+"/events?slow=skip")
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

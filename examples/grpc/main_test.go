@@ -43,7 +43,7 @@ func eachTransport(t *testing.T, f func(t *testing.T, ts *looptest.Server, cc *g
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

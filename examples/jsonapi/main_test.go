@@ -129,7 +129,7 @@ func TestCurl(t *testing.T) {
 			{[]string{ts.URL() + "/api/items/1"}, `{"id":1,"name":"tea","price":250} 200`},
 			{[]string{"-X", "DELETE", ts.URL() + "/api/items/1"}, `"status":401`},
 		} {
-			args := append([]string{version, "-sS", "--max-time", "30", "-w", " %{http_code}"}, tt.args...)
+			args := append([]string{version, "-sS", "--max-time", "120", "-w", " %{http_code}"}, tt.args...)
 			if out, err := exec.Command(curl, args...).CombinedOutput(); err != nil || !strings.Contains(string(out), tt.want) {
 				t.Errorf("curl %q: %v\n%s", args, err, out)
 			}

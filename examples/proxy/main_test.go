@@ -111,7 +111,7 @@ func TestStreams(t *testing.T) {
 		resp.Body.Close()
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%s: the request behind goes on", name)
 		}
 	}
@@ -181,7 +181,7 @@ func TestUpgrade(t *testing.T) {
 // TestFailures has the proxy answer for a server that is not there, and for one that
 // takes too long; what has an answer of its own is not asked of either.
 func TestFailures(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.7:0") // where nobody else takes the port meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestFailures(t *testing.T) {
 		says     string
 	}{
 		{gone, time.Minute, 502, "cannot be reached"},
-		{slow.URL, 50 * time.Millisecond, 504, "takes too long"},
+		{slow.URL, 500 * time.Millisecond, 504, "takes too long"},
 	} {
 		url, clients := front(t, tt.patience, tt.behind)
 		for name, c := range clients {

@@ -69,9 +69,9 @@ func isGone(pid int) bool {
 
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }
@@ -161,6 +161,11 @@ func TestRestart(t *testing.T) {
 		if pid, err = askOnce(p.url[0] + "/pid"); err != nil || pid == old {
 			t.Fatalf("%d, %v, answers in place of %d", pid, err, old)
 		}
+		waitFor(t, fmt.Sprintf("%d has answered one of those who ask all the time", pid), func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return pids[pid] > 0
+		})
 	}
 	close(stop)
 	askers.Wait()

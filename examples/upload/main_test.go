@@ -98,7 +98,7 @@ func (w waiting) Read([]byte) (int, error) {
 	select {
 	case <-w.goOn:
 		return 0, io.EOF
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		return 0, errors.New("not told to go on")
 	}
 }
@@ -107,7 +107,7 @@ func (w waiting) Read([]byte) (int, error) {
 func wantFiles(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	var got []string
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)
