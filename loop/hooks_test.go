@@ -70,8 +70,17 @@ func TestHooks(t *testing.T) {
 			if o := wait(t, "the hook", opened); !o.Remote.IsValid() || o.Local.String() != ts.addr(cleartext) || o.TLS || o.Requests != 0 {
 				t.Errorf("opened %+v", o)
 			}
-			c.CloseIdleConnections()
-			if o := wait(t, "the hook", closed); !o.Remote.IsValid() || o.Requests != 4 || o.Age < 0 {
+			var o loop.ConnInfo
+			eventually(t, "the connection to close", func() bool {
+				c.CloseIdleConnections() // one that is idle for the client already
+				select {
+				case o = <-closed:
+					return true
+				default:
+					return false
+				}
+			})
+			if !o.Remote.IsValid() || o.Requests != 4 || o.Age < 0 {
 				t.Errorf("closed %+v", o)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestAccessLog rotates the log of a process, and ends it with requests logged.
@@ -14,6 +15,7 @@ func TestAccessLog(t *testing.T) {
 	p := start(t, "--listen", "127.0.0.1:0", "--listen-cleartext", "", "--access-log", path, "--access-log-format", "combined")
 	c := newClient(nil)
 	get(t, c, p.urls[0]+"hello", "user-agent", "one")
+	waitForLines(t, path, 1) // which are written behind the response
 	old := path + ".1"
 	if err := os.Rename(path, old); err != nil {
 		t.Fatal(err)
@@ -29,6 +31,20 @@ func TestAccessLog(t *testing.T) {
 		text, err := os.ReadFile(name)
 		if err != nil || strings.Count(string(text), "\n") != 1 || !strings.HasSuffix(string(text), want+"\n") {
 			t.Errorf("%s: %q, %v; want %s", name, text, err, want)
+		}
+	}
+}
+
+// waitForLines waits until a log has so many.
+func waitForLines(t *testing.T, path string, n int) {
+	t.Helper()
+	for end := time.Now().Add(long); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.Count(string(text), "\n") >= n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not %d lines in %q, %v", n, text, err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func finish(t *testing.T, bodies []io.ReadCloser, want [sha256.Size]byte) {
 func TestDrainDownloads(t *testing.T) {
 	dir := t.TempDir()
 	want := writeFile(t, dir, 2<<20)
-	p := start(t, append(both, dir)...)
+	p := start(t, append(both, "--drain-timeout", "5m", dir)...)
 	bodies := downloads(t, p, 100)
 	p.signal(syscall.SIGTERM)
 	p.waitFor("draining")
@@ -83,7 +83,7 @@ func TestDrainDownloads(t *testing.T) {
 func TestDrainBound(t *testing.T) {
 	dir := t.TempDir()
 	want := writeFile(t, dir, 2<<20)
-	p := start(t, append(both, "--drain-timeout", "5s", dir)...)
+	p := start(t, append(both, "--drain-timeout", "10s", dir)...)
 	bodies := downloads(t, p, 11)
 	p.signal(syscall.SIGTERM)
 	p.waitFor("draining")

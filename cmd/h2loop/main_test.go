@@ -449,7 +449,7 @@ func TestDrain(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		dir := t.TempDir()
 		want := writeBigFile(t, dir)
-		p := start(t, append(both, dir)...)
+		p := start(t, append(both, "--drain-timeout", "5m", dir)...)
 		var bodies []io.ReadCloser
 		for _, base := range p.urls {
 			resp, err := newClient(nil).Get(base + "big")

@@ -59,7 +59,7 @@ func isRaceBuild() bool {
 }
 
 // long is when a test that waits for something gives up.
-const long = 60 * time.Second
+const long = 3 * time.Minute
 
 // runOnce runs the program until it ends.
 func runOnce(t *testing.T, args ...string) (stdout, stderr string, status int) {

@@ -14,7 +14,8 @@ func TestReload(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := writeCertificate(t, dir)
 	p := start(t, append(both, "--cert", cert, "--key", key)...)
-	old := newClient(rootsOf(t, cert))
+	roots := rootsOf(t, cert)
+	old := newClient(roots)
 	get(t, old, p.urls[0]+"hello")
 
 	reload := func(want string) {
@@ -25,8 +26,7 @@ func TestReload(t *testing.T) {
 	writeCertificate(t, dir)
 	reload("reloaded")
 	get(t, old, p.urls[0]+"hello") // on the connection there is
-	old.CloseIdleConnections()
-	if _, err := old.Get(p.urls[0] + "hello"); err == nil {
+	if _, err := newClient(roots).Get(p.urls[0] + "hello"); err == nil {
 		t.Error("new connections have the old certificate")
 	}
 	renewed := newClient(rootsOf(t, cert))

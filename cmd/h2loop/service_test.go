@@ -217,9 +217,7 @@ func TestChroot(t *testing.T) {
 			t.Errorf("%q", body)
 		}
 	}
-	if status, body := ask(t, "GET", p.admin+"healthz"); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
+	waitForHealth(t, p.admin)
 	p.signal(syscall.SIGTERM)
 	if status := p.wait(); status != 0 {
 		t.Errorf("status %d", status)

@@ -102,6 +102,7 @@ certificates = [{cert = "cert.crt", key = "cert.key"}]
 		t.Errorf("the certificate is still that for %v", resp.TLS.PeerCertificates[0].DNSNames)
 	}
 
+	waitForLines(t, in.path("log/access.log"), 4) // which are written behind the responses
 	must(os.Rename(in.path("log/access.log"), in.path("log/old.log")))
 	p.signal(syscall.SIGUSR1)
 	p.waitFor("access log reopened")

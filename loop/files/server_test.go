@@ -30,7 +30,7 @@ type site struct {
 }
 
 // long is when a test that waits for something gives up.
-const long = 30 * time.Second
+const long = 2 * time.Minute
 
 // old is a time at which files were left alone for long enough.
 var old = time.Date(2024, 5, 17, 12, 30, 15, 678, time.UTC)

@@ -64,7 +64,12 @@ func TestHealth(t *testing.T) {
 	s := listen(t, ":0")
 	want := func(path string, status int) {
 		t.Helper()
-		if w := get(s, "localhost", path); w.Code != status {
+		// The loops of a machine that stands still do not turn in time.
+		w := get(s, "localhost", path)
+		for end := time.Now().Add(time.Minute); w.Code != status && status == 200 && time.Now().Before(end); {
+			w = get(s, "localhost", path)
+		}
+		if w.Code != status {
 			t.Errorf("%s: %d %s, want %d", path, w.Code, w.Body, status)
 		}
 	}
