@@ -72,6 +72,7 @@ var service = grpc.ServiceDesc{
 			return p, nil
 		}),
 		unary("Wait", func(ctx context.Context, _ []byte) ([]byte, error) {
+			waiting <- struct{}{}
 			<-ctx.Done()
 			waited <- context.Cause(ctx)
 			return nil, status.FromContextError(ctx.Err()).Err()
@@ -124,8 +125,11 @@ var service = grpc.ServiceDesc{
 	},
 }
 
-// waited has why the context of a call of Wait has ended.
-var waited = make(chan error, 100)
+// waiting has that a call of Wait has come, and waited why its context has ended.
+var (
+	waiting = make(chan struct{}, 100)
+	waited  = make(chan error, 100)
+)
 
 func unary(name string, f func(ctx context.Context, p []byte) ([]byte, error)) grpc.MethodDesc {
 	return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -305,11 +309,13 @@ func testLarge(t *testing.T, cc *grpc.ClientConn) {
 }
 
 func testDeadline(t *testing.T, cc *grpc.ClientConn) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	// Long enough for the handler to begin on a machine that stands still.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := call(ctx, cc, "Wait", nil); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("%v", err)
 	}
+	<-waiting
 	select {
 	case why := <-waited:
 		if why == nil {
@@ -322,7 +328,10 @@ func testDeadline(t *testing.T, cc *grpc.ClientConn) {
 
 func testCancellation(t *testing.T, cc *grpc.ClientConn) {
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	go func() {
+		<-waiting
+		cancel()
+	}()
 	if _, err := call(ctx, cc, "Wait", nil); status.Code(err) != codes.Canceled {
 		t.Errorf("%v", err)
 	}

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
 
 // patience is how long anything may take that is to happen at once.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // serve runs a server with the routes that register adds, and returns its addresses
 // for cleartext and for TLS. Errors in its log fail the test.
