@@ -56,7 +56,7 @@ func runH2spec(t *testing.T, tool, addr, path string, tls bool) {
 		t.Fatal(err)
 	}
 	results := filepath.Join(t.TempDir(), "results.xml")
-	args := []string{"--strict", "-h", host, "-p", port, "-P", path, "-j", results}
+	args := []string{"--strict", "-o", "30", "-h", host, "-p", port, "-P", path, "-j", results}
 	if tls {
 		args = append(args, "-t", "-k")
 	}
