@@ -3,6 +3,8 @@ package tlsbridge
 import (
 	"crypto/tls"
 	"errors"
+	"io"
+	"runtime/debug"
 	"sync/atomic"
 )
 
@@ -76,7 +78,7 @@ func NewServer(cfg *tls.Config, opts Options) (*Server, error) {
 
 // isForHTTP2 reports whether forHTTP2 would change nothing.
 func isForHTTP2(cfg *tls.Config) bool {
-	return cfg.DynamicRecordSizingDisabled && cfg.CipherSuites != nil
+	return cfg.DynamicRecordSizingDisabled && cfg.CipherSuites != nil && isGuarded(cfg.KeyLogWriter)
 }
 
 // forHTTP2 returns a clone of cfg with which crypto/tls fills its records from the
@@ -88,7 +90,30 @@ func forHTTP2(cfg *tls.Config) *tls.Config {
 	if cfg.CipherSuites == nil {
 		cfg.CipherSuites = suitesTLS12
 	}
+	if !isGuarded(cfg.KeyLogWriter) {
+		cfg.KeyLogWriter = keyLog{cfg.KeyLogWriter}
+	}
 	return cfg
+}
+
+// A keyLog stands before a KeyLogWriter and makes an error of its panic: crypto/tls
+// would go on holding the lock of all of them, for which every other handshake would
+// wait.
+type keyLog struct{ w io.Writer }
+
+func (k keyLog) Write(p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return k.w.Write(p)
+}
+
+// isGuarded reports whether w needs no keyLog before it.
+func isGuarded(w io.Writer) bool {
+	_, ok := w.(keyLog)
+	return w == nil || ok
 }
 
 func hasCallbacks(cfg *tls.Config) bool {
