@@ -50,7 +50,7 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 			stoodStill := false // the machine
 			forEachTransport(t, func(t *testing.T, tr transport) {
 				arrived := 0
-				for range 100 {
+				for range rounds {
 					ts.t = t
 					p := ts.open(tr)
 					p.get("/")
@@ -74,7 +74,7 @@ func TestSection5_4_1_GoAwayArrives(t *testing.T) {
 					}
 					_ = p.nc.Close()
 				}
-				t.Logf("%d of 100 have seen GOAWAY", arrived)
+				t.Logf("%d of %d have seen GOAWAY", arrived, rounds)
 			})
 			counted := func() bool { return ts.srv.Stats().Limits["linger"] > 0 }
 			if tt.clean {
@@ -165,7 +165,7 @@ func TestAnswerArrives(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			forEachTransport(t, func(t *testing.T, tr transport) {
 				arrived := 0
-				for range 100 {
+				for range rounds {
 					ts.t = t
 					p := ts.open(tr)
 					var declared []string
@@ -189,7 +189,7 @@ func TestAnswerArrives(t *testing.T) {
 					}
 					_ = p.nc.Close()
 				}
-				t.Logf("%d of 100 have seen 413 and were served again", arrived)
+				t.Logf("%d of %d have seen 413 and were served again", arrived, rounds)
 			})
 		})
 	}

@@ -117,9 +117,9 @@ func TestHTTP1Uploads(t *testing.T) {
 		ts.do(c, "POST", ts.url(tr, "/read"), nil).want(t, 200, "")
 		ts.do(c, "POST", ts.url(tr, "/after"), bytes.NewReader(body[:1000])).want(t, 200, "after")
 		ts.do(c, "POST", ts.url(tr, "/early"), bytes.NewReader(body[:1000])).want(t, 200, "early")
-		// The answer to a body that is too long arrives, a hundred times of a
-		// hundred, while the client is sending.
-		for i := range 100 {
+		// The answer to a body that is too long arrives, each time, while the client is
+		// sending.
+		for i := range rounds {
 			nc := ts.dialHTTP1(tr)
 			framing := "Transfer-Encoding: chunked"
 			if i%2 == 0 {
@@ -193,7 +193,7 @@ func TestHTTP1Pause(t *testing.T) {
 		srv.Handle("GET /late", func(x *loop.Exchange) { handles <- x.Async() })
 		srv.Handle("GET /", loop.Static(200, "text/plain", []byte("hello")))
 	})
-	const n = 60_000 // of 1 KiB each
+	const n = 20_000 + 400*rounds // of 1 KiB each
 	request := []byte("GET / HTTP/1.1\r\nHost: h\r\nX-Padding: " + strings.Repeat("x", 980) + "\r\n\r\n")
 	forEachTransport(t, func(t *testing.T, tr transport) {
 		ts.t = t
