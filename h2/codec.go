@@ -12,9 +12,15 @@ type codec struct {
 	dec *hpack.Decoder
 	enc *hpack.Encoder // nil until there is an answer, and while the connection rests
 
-	memos   []blockMemo // of blocks encoded since the encoder's table last changed
-	oldest  int         // the memo to be overwritten next, once there are maxMemos
-	changed bool        // what is being encoded is more than references to the table
+	memos   blockMemos // of blocks encoded since the encoder's table last changed
+	changed bool       // what is being encoded is more than references to the table
+	begun   bool       // a block was sent
+}
+
+// A blockMemos is the sections that were encoded last.
+type blockMemos struct {
+	all    []blockMemo
+	oldest int // is overwritten next, once there are maxMemos
 }
 
 // A blockMemo remembers how a header section was encoded: as long as the table
@@ -34,42 +40,42 @@ const maxMemos = 4
 // maxMemoFields keeps long sections, which are rarely the same, out of memory.
 const maxMemoFields = 16
 
-// memo returns the remembered encoding of a section, or nil.
-func (k *codec) memo(status int, fields []Field) []byte {
+// find returns the remembered encoding of a section, or nil.
+func (m *blockMemos) find(status int, fields []Field) []byte {
 next:
-	for i := range k.memos {
-		m := &k.memos[i]
-		if m.status != status || len(m.fields) != len(fields) {
+	for i := range m.all {
+		e := &m.all[i]
+		if e.status != status || len(e.fields) != len(fields) {
 			continue
 		}
 		for j := range fields {
-			if m.fields[j] != fields[j] {
+			if e.fields[j] != fields[j] {
 				continue next
 			}
 		}
-		return m.block
+		return e.block
 	}
 	return nil
 }
 
-// remember keeps a section and the block that encodes it.
-func (k *codec) remember(status int, fields []Field, block []byte) {
-	if len(k.memos) < maxMemos {
-		k.memos = append(k.memos, blockMemo{})
-		k.oldest = len(k.memos) - 1
+// add remembers a section and the block that encodes it.
+func (m *blockMemos) add(status int, fields []Field, block []byte) {
+	if len(m.all) < maxMemos {
+		m.all = append(m.all, blockMemo{})
+		m.oldest = len(m.all) - 1
 	}
-	m := &k.memos[k.oldest]
-	k.oldest = (k.oldest + 1) % maxMemos
-	m.status = status
-	m.fields = append(m.fields[:0], fields...)
-	m.block = append(m.block[:0], block...)
+	e := &m.all[m.oldest]
+	m.oldest = (m.oldest + 1) % maxMemos
+	e.status = status
+	e.fields = append(e.fields[:0], fields...)
+	e.block = append(e.block[:0], block...)
 }
 
 // forget drops the memos: the table has changed, and with it what they refer to.
-func (k *codec) forget() {
-	for i := range k.memos {
-		clear(k.memos[i].fields)
-		k.memos[i].status = -1
+func (m *blockMemos) forget() {
+	for i := range m.all {
+		clear(m.all[i].fields)
+		m.all[i].status = -1
 	}
 }
 
@@ -91,7 +97,9 @@ func (c *Conn) newEncoder() *hpack.Encoder {
 }
 
 // MayRest reports whether [Conn.Rest] would give memory back.
-func (c *Conn) MayRest() bool { return c.codec != nil && c.codec.enc != nil && !c.NeedsTick() }
+func (c *Conn) MayRest() bool {
+	return (c.streams.slots != nil || c.codec != nil && c.codec.enc != nil) && !c.NeedsTick()
+}
 
 // Rest gives back what only a connection with streams needs, 1 KiB and more: it is
 // for one that has been idle for a while. The next answer begins with an empty
@@ -100,8 +108,10 @@ func (c *Conn) Rest() {
 	if !c.MayRest() {
 		return
 	}
-	c.codec.enc, c.codec.memos = nil, nil
-	c.peer.minHeaderTable = 0
+	if k := c.codec; k != nil && k.enc != nil {
+		k.enc, k.memos = nil, blockMemos{}
+		c.peer.minHeaderTable = 0
+	}
 	c.streams, c.lame = streamTable{}, nil
 }
 
@@ -139,33 +149,49 @@ func (c *Conn) appendBlock(id frames.StreamID, status int, fields []Field, end b
 		flags |= frames.FlagEndStream
 	}
 	o.Scratch = frames.AppendHeader(o.Scratch, frames.Header{Type: frames.TypeHeaders, Flags: flags, StreamID: id})
-	k := c.codec
-	if block := k.memo(status, fields); block != nil {
+	if block := c.codec.memos.find(status, fields); block != nil {
 		o.Scratch = append(o.Scratch, block...)
 		putLength(o.Scratch[start:], len(block))
 		return
 	}
-	k.changed = false
-	if k.enc == nil {
-		k.enc = c.newEncoder()
+	if c.mayBeginPlain() {
+		o.Scratch = append(o.Scratch, c.shared.plain.encode(status, fields)...)
+	} else {
+		c.encode(status, fields, start+frames.HeaderLen)
 	}
-	if status != 0 {
-		_ = k.enc.WriteField(Field{Name: ":status", Value: statusText[status]})
-	}
-	for i := range fields {
-		_ = k.enc.WriteField(fields[i])
-	}
+	c.codec.begun = true
 	n := len(o.Scratch) - start - frames.HeaderLen
-	if k.changed {
-		k.forget()
-	} else if n > 0 && len(fields) <= maxMemoFields {
-		k.remember(status, fields, o.Scratch[start+frames.HeaderLen:])
-	}
 	if n <= int(c.peer.maxFrameSize) {
 		putLength(o.Scratch[start:], n)
 		return
 	}
 	c.splitBlock(start, id, flags)
+}
+
+// encode appends a section to the outbox, whose scratch has start octets then, with the
+// table of the connection.
+func (c *Conn) encode(status int, fields []Field, start int) {
+	k := c.codec
+	k.changed = false
+	if k.enc == nil {
+		k.enc = c.newEncoder()
+	}
+	writeSection(k.enc, status, fields)
+	block := c.out.Scratch[start:]
+	if k.changed {
+		k.memos.forget()
+	} else if len(block) > 0 && len(fields) <= maxMemoFields {
+		k.memos.add(status, fields, block)
+	}
+}
+
+func writeSection(enc *hpack.Encoder, status int, fields []Field) {
+	if status != 0 {
+		_ = enc.WriteField(Field{Name: ":status", Value: statusText[status]})
+	}
+	for i := range fields {
+		_ = enc.WriteField(fields[i])
+	}
 }
 
 // putLength sets the length in the frame header that b begins with.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/internal/message"
 )
@@ -73,12 +75,12 @@ func TestRFC7541_Memos(t *testing.T) {
 			}
 		}
 		tc.drain()
-		for _, m := range tc.c.codec.memos {
+		for _, m := range tc.c.codec.memos.all {
 			if len(m.fields) > maxMemoFields {
 				t.Errorf("%d fields remembered", len(m.fields))
 			}
 		}
-		if n := len(tc.c.codec.memos); n > maxMemos {
+		if n := len(tc.c.codec.memos.all); n > maxMemos {
 			t.Errorf("%d sections remembered", n)
 		}
 	}
@@ -128,8 +130,8 @@ func TestMemosAreUsed(t *testing.T) {
 		answer(b)
 		get()
 	}
-	for i := range tc.c.codec.memos {
-		m := &tc.c.codec.memos[i]
+	for i := range tc.c.codec.memos.all {
+		m := &tc.c.codec.memos.all[i]
 		m.block = append(m.block, 0xbf) // and the older entry of the table
 	}
 	for _, f := range []Field{a, b} {
@@ -201,7 +203,7 @@ func TestRest(t *testing.T) {
 			t.Errorf("%s: there is nothing to give back", tt.why)
 		}
 		tc.c.Rest()
-		if tc.c.MayRest() || tc.c.codec.enc != nil || tc.c.codec.memos != nil || tc.c.streams.slots != nil {
+		if tc.c.MayRest() || tc.c.codec.enc != nil || tc.c.codec.memos.all != nil || tc.c.streams.slots != nil {
 			t.Errorf("%s: something was not given back", tt.why)
 		}
 		if tt.before != nil {
@@ -217,9 +219,9 @@ func TestRest(t *testing.T) {
 func TestRestNotNow(t *testing.T) {
 	tc := newTestConn(t, Config{})
 	tc.answer("hello")
-	tc.recv(tc.get(1))
+	tc.recv(tc.get(1), tc.get(3))
 	tc.drain()
-	get := tc.get(3)
+	get := tc.get(5)
 	tc.recv(get[:12])
 	if tc.c.Rest(); tc.c.codec.enc == nil || tc.c.MayRest() {
 		t.Error("it rests although a frame is unfinished")
@@ -228,5 +230,124 @@ func TestRestNotNow(t *testing.T) {
 	tc.recv(get[12:])
 	if tc.c.Rest(); tc.c.codec.enc == nil || tc.c.MayRest() {
 		t.Error("it rests although a stream is open")
+	}
+}
+
+// TestPlainBegin looks at the first block of connections: it needs no table and leaves none
+// behind, is made once for all of them, and what comes after it is as if it had not been.
+func TestPlainBegin(t *testing.T) {
+	sh := NewShared(Config{})
+	long := Field{Name: "x-long", Value: strings.Repeat("long ", maxPlainBlock)}
+	begin := func(section []Field, more ...[]byte) (first []byte, tc *testConn) {
+		t.Helper()
+		tc = connOn(t, sh, 0)
+		tc.greet()
+		tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, section, true)) }
+		for _, b := range append(more, tc.get(1)) {
+			tc.recv(b)
+		}
+		first = tc.blocks()[0]
+		return first, tc
+	}
+	for i, section := range [][]Field{
+		helloFields, helloFields[:1], nil, {long}, {{Name: "x-secret", Value: "s", Sensitive: true}}, {{Name: "x-secret", Value: "s"}}, helloFields,
+	} {
+		for range 2 {
+			first, tc := begin(section)
+			if entries := decodedTable(t, first); entries != 0 || tc.c.codec.enc != nil {
+				t.Errorf("%d: block %x leaves %d entries in the table", i, first, entries)
+			}
+			for id := frames.StreamID(3); id < 9; id += 2 {
+				tc.recv(tc.get(id))
+			}
+			blocks := tc.blocks() // which the peer has decoded
+			if last := blocks[2]; len(section) == 3 && len(last) != len(section)+1 {
+				t.Errorf("%d: the last block is %x, want indices only", i, last)
+			}
+			if tc.c.codec.enc == nil {
+				t.Errorf("%d: no encoder after the second answer", i)
+			}
+		}
+	}
+	for _, m := range sh.plain.memos.all {
+		if len(m.block) > maxPlainBlock {
+			t.Errorf("a block of %d octets is remembered", len(m.block))
+		}
+	}
+	if cap(sh.plain.out) > 2*maxPlainBlock {
+		t.Errorf("room for %d octets is kept", cap(sh.plain.out))
+	}
+	sh.plain.memos.all[0].block = []byte{0x88} // :status 200
+	if first, _ := begin(sh.plain.memos.all[0].fields); len(first) != 1 {
+		t.Errorf("block %x, want what is remembered", first)
+	}
+	// A peer that has changed its table's size is told so in the very first block.
+	first, _ := begin(helloFields, settings(setting(frames.SettingHeaderTableSize, 100)))
+	if got := sizeUpdates(first); !sameSizes(got, []int{100, 100}) {
+		t.Errorf("size updates %v", got)
+	}
+}
+
+// decodedTable returns how many octets a block adds to the table of who decodes it.
+func decodedTable(t *testing.T, block []byte) (entries int) {
+	t.Helper()
+	dec := hpack.NewDecoder(headerTableSize, func(Field) {})
+	if _, err := dec.Write(block); err != nil || dec.Close() != nil {
+		t.Fatalf("block %x: %v", block, err)
+	}
+	// Index 62 is the newest entry (RFC 7541, Section 2.3.3).
+	if _, err := dec.Write([]byte{0x80 | 62}); err == nil {
+		entries++
+	}
+	return entries
+}
+
+// TestRestAfterOne: a connection with one answer has no encoder to give back, and its
+// table is what it was.
+func TestRestAfterOne(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, helloFields, true)) }
+	tc.recv(tc.get(1))
+	tc.drain()
+	if !tc.c.MayRest() {
+		t.Error("there is nothing to give back")
+	}
+	tc.c.Rest()
+	if tc.c.MayRest() || tc.c.streams.slots != nil {
+		t.Error("something was not given back")
+	}
+	tc.peer.blocks = nil
+	tc.recv(tc.get(3), tc.get(5))
+	blocks := tc.blocks()
+	if got := sizeUpdates(blocks[0]); len(got) != 0 {
+		t.Errorf("size updates %v, want none", got)
+	}
+	if len(blocks[1]) != len(helloFields)+1 {
+		t.Errorf("block %x, want indices only", blocks[1])
+	}
+}
+
+// BenchmarkFirstAnswer is a connection with one request.
+func BenchmarkFirstAnswer(b *testing.B) {
+	h := newHotConn(b)
+	h.answer = h.answerHello
+	var block blockBuffer
+	enc := hpack.NewEncoder(&block)
+	for _, f := range []Field{
+		{Name: ":method", Value: "GET"},
+		{Name: ":scheme", Value: "https"},
+		{Name: ":path", Value: "/hello"},
+		{Name: ":authority", Value: "a.example:8443"},
+	} {
+		_ = enc.WriteField(f)
+	}
+	in := append([]byte(Preface), frames.AppendSettings(nil)...)
+	in = frames.AppendHeaders(in, frames.Headers{StreamID: 1, Fragment: block, EndStream: true, EndHeaders: true})
+	b.ReportAllocs()
+	for b.Loop() {
+		h.c.Init(h.sh, h, 0)
+		h.receive(b, in)
+		h.flush()
+		h.c.Close()
 	}
 }

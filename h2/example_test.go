@@ -53,6 +53,6 @@ func Example() {
 	// SETTINGS stream=0 len=24 MAX_CONCURRENT_STREAMS=250 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536 NO_RFC7540_PRIORITIES=1
 	// WINDOW_UPDATE stream=0 len=4 increment=983041
 	// SETTINGS stream=0 len=0 ACK
-	// HEADERS stream=1 len=10 END_HEADERS fragment=10
+	// HEADERS stream=1 len=11 END_HEADERS fragment=11
 	// DATA stream=1 len=22 END_STREAM
 }

@@ -65,7 +65,7 @@ func (c *Conn) recvSetting(s frames.Setting) error {
 		c.peer.minHeaderTable = min(c.peer.minHeaderTable, c.peer.headerTable)
 		if c.codec != nil && c.codec.enc != nil {
 			c.codec.enc.SetMaxDynamicTableSize(c.peer.headerTable)
-			c.codec.forget()
+			c.codec.memos.forget()
 		}
 	case frames.SettingInitialWindowSize:
 		c.peer.initialWindow = s.Value

@@ -27,6 +27,7 @@ type Shared struct {
 	// connection.
 	Pool Pool
 
+	plain     plainCodec
 	cfg       *Config // of connections to come; it is not written to
 	unread    int     // octets of request bodies that are kept
 	taken     int     // from Pool
