@@ -6,11 +6,13 @@ import (
 	"github.com/h2loop/h2loop/frames"
 )
 
-// A codec is the HPACK state of a connection, both ways (RFC 7541). It is made
-// when the first header block arrives.
+// A codec is the HPACK state of a connection, both ways (RFC 7541). The connection gets
+// it when the first header block arrives, and gives it back at its end: a decoder that
+// was in use before has room for its table.
 type codec struct {
-	dec *hpack.Decoder
-	enc *hpack.Encoder // nil until there is an answer, and while the connection rests
+	conn *Conn // whose it is
+	dec  *hpack.Decoder
+	enc  *hpack.Encoder // nil until there is an answer, and while the connection rests
 
 	memos   blockMemos // of blocks encoded since the encoder's table last changed
 	changed bool       // what is being encoded is more than references to the table
@@ -80,9 +82,33 @@ func (m *blockMemos) forget() {
 }
 
 func (c *Conn) newCodec() *codec {
-	k := &codec{dec: hpack.NewDecoder(headerTableSize, c.recvField)}
+	k := c.shared.getCodec()
+	k.conn = c
 	k.dec.SetMaxStringLength(int(c.cfg.MaxHeaderListSize))
 	return k
+}
+
+func (sh *Shared) getCodec() *codec {
+	k := sh.codecs.Pop()
+	if k == nil {
+		k = new(codec)
+		k.dec = hpack.NewDecoder(headerTableSize, func(f Field) { k.conn.recvField(f) })
+	}
+	return k
+}
+
+// putCodec takes a codec back, which may be nil, wherever in a block its connection has
+// ended.
+func (sh *Shared) putCodec(k *codec) {
+	if k == nil {
+		return
+	}
+	dec := k.dec
+	_ = dec.Close() // drops what it has of a field
+	dec.SetMaxDynamicTableSize(0)
+	dec.SetMaxDynamicTableSize(headerTableSize)
+	*k = codec{dec: dec}
+	sh.codecs.Push(k, maxFreeCodecs)
 }
 
 func (c *Conn) newEncoder() *hpack.Encoder {

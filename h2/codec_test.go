@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -349,5 +350,62 @@ func BenchmarkFirstAnswer(b *testing.B) {
 		h.receive(b, in)
 		h.flush()
 		h.c.Close()
+	}
+}
+
+// TestCodecsAreUsedAgain ends connections at every octet of blocks that fill the table,
+// change its size, or are wrong: the next connection, which has their decoder, knows
+// nothing of that.
+func TestCodecsAreUsedAgain(t *testing.T) {
+	sh := NewShared(Config{MaxHeaderListSize: 400})
+	var block blockBuffer
+	enc := hpack.NewEncoder(&block)
+	for _, line := range append(requestFields("GET", nil), "x-a: "+strings.Repeat("a", 60), "x-long: "+strings.Repeat("long", 60)) {
+		name, value, _ := strings.Cut(line[1:], ": ")
+		_ = enc.WriteField(Field{Name: line[:1] + name, Value: value})
+	}
+	full := slices.Clone(block)
+	blocks := map[string][]byte{
+		"full":            full,
+		"smaller table":   append([]byte{0x20}, full...),
+		"bad index":       append(slices.Clone(full), 0xff, 0xff, 0xff, 0xff, 0x0f),
+		"bad table size":  append([]byte{0x3f, 0xff, 0xff, 0x03}, full...),
+		"update too late": append(slices.Clone(full), 0x20),
+	}
+	used := make(map[*hpack.Decoder]int)
+	for why, block := range blocks {
+		for n := range len(block) + 1 {
+			for _, end := range []bool{false, true} {
+				tc := connOn(t, sh, 0)
+				tc.greet()
+				tc.app.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 200, nil, true)) }
+				_ = tc.c.Receive(frames.AppendHeaders(nil, frames.Headers{StreamID: 1, Fragment: block[:n], EndStream: true, EndHeaders: end}))
+				tc.c.Close()
+
+				tc = connOn(t, sh, 0)
+				tc.greet()
+				got := ""
+				tc.app.request = func(s *Stream) {
+					got += fmt.Sprint(s.Request.Path, s.Request.Fields, " ")
+					mustDo(t, tc.c.WriteHeaders(s, 200, nil, true))
+				}
+				tc.recv(tc.headers(1, true, append(requestFields("GET", nil), "x-b: b")...))
+				tc.recv(tc.headers(3, true, append(requestFields("GET", nil), "x-b: b")...))
+				if want := `/[header field "x-b" = "b"] `; got != want+want {
+					t.Fatalf("%s, %d octets: the next connection has requests %q, want %q", why, n, got, want+want)
+				}
+				used[tc.c.codec.dec]++
+				// Two entries and no more: those of others are not there (the index
+				// of the oldest depends on what requestFields says).
+				err := tc.c.Receive(frames.AppendHeaders(nil, frames.Headers{StreamID: 5, Fragment: []byte{0x80 | 90}, EndStream: true, EndHeaders: true}))
+				if e, ok := errors.AsType[frames.ConnError](err); !ok || e.Code != frames.ErrCodeCompression {
+					t.Fatalf("%s, %d octets: index 90 is there for the next connection: %v", why, n, err)
+				}
+				tc.c.Close()
+			}
+		}
+	}
+	if len(used) != 1 {
+		t.Errorf("%d decoders, want one", len(used))
 	}
 }

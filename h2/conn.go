@@ -162,6 +162,7 @@ func (c *Conn) Close() {
 	c.streams.each(func(s *Stream) { c.closeStream(s, ErrConnClosed) })
 	c.shared.putCarry(c.recv.carry)
 	c.recv.carry = nil
+	c.shared.putCodec(c.codec)
 	c.codec, c.streams, c.closed, c.early, c.lame = nil, streamTable{}, closedRing{}, nil, nil
 	if c.out != nil {
 		c.finishOutbox()

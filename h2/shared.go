@@ -34,6 +34,7 @@ type Shared struct {
 	streams   freelist.List[*Stream]
 	outboxes  freelist.List[*outbox]
 	carries   freelist.List[[]byte]
+	codecs    freelist.List[*codec]
 	schedules freelist.List[*[numUrgencies]level]
 }
 
@@ -44,6 +45,7 @@ const (
 	maxFreeStreams   = 4096
 	maxFreeOutboxes  = 64
 	maxFreeCarries   = 64
+	maxFreeCodecs    = 64
 	maxFreeSchedules = 256
 	maxKeptScratch   = 64 << 10
 	keptFree         = 16 // of each, needed or not
@@ -111,6 +113,7 @@ func (sh *Shared) Trim() {
 	sh.streams.Trim(keptFree)
 	sh.outboxes.Trim(keptFree)
 	sh.carries.Trim(keptFree)
+	sh.codecs.Trim(keptFree)
 	sh.schedules.Trim(keptFree)
 }
 
