@@ -144,6 +144,7 @@ func (l *connList) remove(c *conn) {
 func (c *conn) open(gc gnet.Conn) {
 	l := c.loop
 	c.wire.open(gc)
+	l.srv.scarcity.saw(c.wire.fd)
 	l.nconns.Add(1)
 	l.conns.add(c)
 	l.figures.Accepted++
@@ -337,12 +338,17 @@ func (c *conn) discard(n int) {
 // sniff tells the HTTP/2 preface from an HTTP/1.1 request and from anything else
 // by the first octets, which may come one at a time.
 func (c *conn) sniff(b []byte) {
+	if c.sniffed == nil && bytes.HasPrefix(b, preface) { // as most often: nothing is kept of it
+		c.startHTTP2()
+		c.receiveMessages(b)
+		return
+	}
 	before := len(c.sniffed)
 	switch seen := c.look(b); {
-	case bytes.HasPrefix(seen, []byte(h2.Preface)):
+	case bytes.HasPrefix(seen, preface):
 		c.sniffed = nil
 		c.startHTTP2()
-		c.receiveMessages([]byte(h2.Preface))
+		c.receiveMessages(preface)
 		c.receiveMessages(b[len(h2.Preface)-before:])
 	case strings.HasPrefix(h2.Preface, string(seen)):
 		// More must come.
@@ -362,6 +368,8 @@ func (c *conn) sniff(b []byte) {
 		}
 	}
 }
+
+var preface = []byte(h2.Preface)
 
 // look adds b to the first octets and returns them, sniffLimit at most.
 func (c *conn) look(b []byte) []byte {

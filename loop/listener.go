@@ -36,6 +36,7 @@ type listener struct {
 	pool  *handshakePool
 
 	accepting atomic.Int32 // acceptors within Accept
+	unblocked atomic.Int64 // when dontBlock was called last, in ns since the server was made
 
 	showAddrs   bool // a callback of the tls.Config may ask who connects
 	choosesCert bool // a callback of it chooses the certificate
@@ -130,7 +131,11 @@ func (l *listener) next(spare *reserve) (net.Conn, error) {
 	}
 	l.accepting.Add(1)
 	defer l.accepting.Add(-1)
-	l.dontBlock()
+	now := int64(time.Since(l.srv.started))
+	if last := l.unblocked.Load(); last == 0 || now-last >= int64(unblockEvery) {
+		l.unblocked.Store(now)
+		l.dontBlock()
+	}
 	return l.ln.Accept()
 }
 
@@ -151,6 +156,9 @@ func (l *listener) called() bool {
 		return true
 	}
 }
+// unblockEvery is how often the acceptors look whether the socket has become blocking:
+// before each Accept, but for those that follow closely upon another.
+const unblockEvery = 10 * time.Millisecond
 
 // A pause is how long to wait for what could not be had. It grows.
 type pause time.Duration
@@ -161,6 +169,7 @@ func (l *listener) rest(p *pause, err error) bool {
 	if isShortage(err) {
 		// No descriptor, or no memory, is left. Those who wait stay in the
 		// backlog.
+		l.srv.scarcity.near.Store(true)
 		l.srv.log.Warn().Err(err).Dur("pause", time.Duration(*p)).Msg("accepting pauses")
 	} else {
 		l.srv.log.Debug().Err(err).Msg("accept failed")
@@ -197,24 +206,42 @@ func (l *listener) enroll(nc net.Conn, spare *reserve) bool {
 		}
 	}()
 	l.srv.waitForRoom(c)
+	if l.srv.scarcity.near.Load() {
+		return l.enrollKept(nc, c, spare)
+	}
+	err := l.handOver(nc, c, nil)
+	if err != nil && isShortage(err) {
+		l.srv.scarcity.near.Store(true)
+	}
+	l.lost(c, err)
+	return true
+}
+
+// enrollKept is enroll for when descriptors may be short.
+func (l *listener) enrollKept(nc net.Conn, c *conn, spare *reserve) bool {
 	if err := spare.keep(nc); err != nil {
-		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
+		l.lost(c, err)
 		_ = nc.Close()
 		return true
 	}
 	defer spare.drop()
 	for wait := pause(0); ; nc = nil {
 		err := l.handOver(nc, c, spare)
-		switch {
-		case err == nil:
+		if err == nil || !isShortage(err) {
+			l.lost(c, err)
 			return true
-		case !isShortage(err):
-			// The peer has left, or the loop has ended.
-			l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
-			return true
-		case !l.rest(&wait, err):
+		}
+		if !l.rest(&wait, err) {
 			return false
 		}
+	}
+}
+
+// lost tells of a connection that has not come to its loop, because of err, if there is
+// one: the peer has left, or the loop has ended.
+func (l *listener) lost(c *conn, err error) {
+	if err != nil {
+		l.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("a connection was lost on its way to a loop")
 	}
 }
 

@@ -2,8 +2,10 @@ package loop
 
 import (
 	"errors"
+	"math"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +16,8 @@ import (
 // was none left for the duplicate. So another duplicate takes the place of the
 // reserve, which cannot fail, until the connection is safe: short of descriptors,
 // it waits, and is not lost.
+//
+// As long as descriptors are plenty that is not done: see scarcity.
 //
 // It belongs to one acceptor. The zero reserve is empty.
 type reserve struct {
@@ -77,4 +81,28 @@ func (r *reserve) close() {
 		_ = unix.Close(r.base)
 	}
 	*r = reserve{}
+}
+
+// A scarcity tells whether descriptors may be short. The kernel gives the lowest number
+// that is free, so as long as none that a connection has had is above half of the limit,
+// somebody else would have to take the other half between two connections, and the one
+// that came then would be lost. Once they may be short they may be so for good.
+type scarcity struct {
+	half atomic.Int64 // of RLIMIT_NOFILE
+	near atomic.Bool
+}
+
+// look looks at the limit, which may change while the process runs.
+func (s *scarcity) look() {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
+		s.half.Store(int64(min(limit.Cur, math.MaxInt64) / 2))
+	}
+}
+
+// saw notes the descriptor of a connection.
+func (s *scarcity) saw(fd int) {
+	if int64(fd) >= s.half.Load() && !s.near.Load() {
+		s.near.Store(true)
+	}
 }

@@ -43,6 +43,7 @@ type Server struct {
 	loops     []*eventLoop
 	gate      *handshakeGate
 	admission *admission
+	scarcity  scarcity
 	memory    memoryWatch
 	shedLog   logPause
 	picking   sync.Mutex
@@ -168,6 +169,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.loops = append(srv.loops, el)
 	}
 	srv.running.Store(&srv.loops)
+	srv.scarcity.look()
 	var acceptors sync.WaitGroup
 	for _, l := range srv.listeners {
 		srv.log.Info().Stringer("address", l.ln.Addr()).Bool("tls", l.tls != nil).Msg("listening")
@@ -215,6 +217,7 @@ func (srv *Server) tick() {
 	for _, el := range srv.loops {
 		el.postTick()
 	}
+	srv.scarcity.look()
 	srv.gate.makeRoom(time.Since(srv.started))
 	srv.watchMemory(time.Since(srv.started))
 	if srv.memory.short.Load() || srv.admission.waiting.Load() > 0 {
