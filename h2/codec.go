@@ -10,9 +10,10 @@ import (
 // it when the first header block arrives, and gives it back at its end: a decoder that
 // was in use before has room for its table.
 type codec struct {
-	conn *Conn // whose it is
-	dec  *hpack.Decoder
-	enc  *hpack.Encoder // nil until there is an answer, and while the connection rests
+	conn     *Conn // whose it is
+	dec      *hpack.Decoder
+	requests requestMemos   // of blocks decoded since its table last changed
+	enc      *hpack.Encoder // nil until there is an answer, and while the connection rests
 
 	memos   blockMemos // of blocks encoded since the encoder's table last changed
 	changed bool       // what is being encoded is more than references to the table
@@ -124,7 +125,8 @@ func (c *Conn) newEncoder() *hpack.Encoder {
 
 // MayRest reports whether [Conn.Rest] would give memory back.
 func (c *Conn) MayRest() bool {
-	return (c.streams.slots != nil || c.codec != nil && c.codec.enc != nil) && !c.NeedsTick()
+	k := c.codec
+	return (c.streams.slots != nil || k != nil && (k.enc != nil || k.requests.all != nil)) && !c.NeedsTick()
 }
 
 // Rest gives back what only a connection with streams needs, 1 KiB and more: it is
@@ -134,9 +136,12 @@ func (c *Conn) Rest() {
 	if !c.MayRest() {
 		return
 	}
-	if k := c.codec; k != nil && k.enc != nil {
-		k.enc, k.memos = nil, blockMemos{}
-		c.peer.minHeaderTable = 0
+	if k := c.codec; k != nil {
+		k.requests = requestMemos{}
+		if k.enc != nil {
+			k.enc, k.memos = nil, blockMemos{}
+			c.peer.minHeaderTable = 0
+		}
 	}
 	c.streams, c.lame = streamTable{}, nil
 }

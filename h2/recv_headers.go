@@ -58,6 +58,12 @@ func (c *Conn) recvHeaders(h frames.Header, payload []byte) error {
 	if err := c.openBlock(); err != nil {
 		return err
 	}
+	if f.EndHeaders && c.block.kind == blockRequest {
+		if e := c.codec.requests.find(f.Fragment); e != nil {
+			c.block.recall(e)
+			return c.endBlock()
+		}
+	}
 	c.codec.dec.SetEmitEnabled(c.block.stream != nil)
 	return c.recvFragment(f.Fragment, f.EndHeaders)
 }
@@ -146,6 +152,11 @@ func (c *Conn) recvFragment(p []byte, end bool) error {
 	}
 	if !end {
 		return nil
+	}
+	if b.frames == 0 {
+		c.codec.requests.learn(p, b)
+	} else {
+		c.codec.requests.forget()
 	}
 	return c.endBlock()
 }
