@@ -156,6 +156,7 @@ func (l *listener) called() bool {
 		return true
 	}
 }
+
 // unblockEvery is how often the acceptors look whether the socket has become blocking:
 // before each Accept, but for those that follow closely upon another.
 const unblockEvery = 10 * time.Millisecond
