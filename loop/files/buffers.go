@@ -78,6 +78,7 @@ func (b *buffers) get(size int) *chunk {
 	class := classOf(size)
 	c := b.pop(class)
 	if c == nil {
+		b.makeRoom(chunkSizes[class])
 		c = &chunk{space: make([]byte, chunkSizes[class]), class: class}
 	}
 	c.taken = true
@@ -110,12 +111,24 @@ func (b *buffers) pop(class int) *chunk {
 	return c
 }
 
-// push keeps c for later, if there is not too much of that.
+// makeRoom drops chunks that nobody uses, the largest first, so that another of size
+// octets is within the budget.
+func (b *buffers) makeRoom(size int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for class := len(b.free) - 1; class >= 0; class-- {
+		for b.free[class].Len() > 0 && b.used.Load()+b.kept+int64(size) > b.budget {
+			b.kept -= int64(len(b.free[class].Pop().space))
+		}
+	}
+}
+
+// push keeps c for later, if that and what is in use are within the budget.
 func (b *buffers) push(c *chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	size := int64(len(c.space))
-	if b.kept+size > b.budget {
+	if b.used.Load()+b.kept+size > b.budget {
 		return
 	}
 	b.free[c.class].Push(c, math.MaxInt)
