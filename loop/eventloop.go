@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -256,7 +255,7 @@ func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 			// one, it would wait until the runtime takes that from us, 10 ms,
 			// and so would each connection behind it.
 			l.opened = false
-			runtime.Gosched()
+			l.letOthersRun()
 		}
 	case *bellLine:
 		l.bell.answered(c)

@@ -30,13 +30,16 @@ func (l *eventLoop) maybeYield() {
 
 // yield lets others run, unless that was a moment ago.
 func (l *eventLoop) yield() {
-	now := time.Since(l.srv.started)
-	if now-l.yieldedAt < yieldEvery {
-		return
+	if time.Since(l.srv.started)-l.yieldedAt >= yieldEvery {
+		l.callAcceptors()
+		l.letOthersRun()
 	}
-	l.callAcceptors()
+}
+
+// letOthersRun returns when others have had their turn.
+func (l *eventLoop) letOthersRun() {
 	if l.isAwaited && l.pauses != nil {
-		l.pauses.pause(now)
+		l.pauses.pause(time.Since(l.srv.started))
 	} else {
 		runtime.Gosched()
 	}
