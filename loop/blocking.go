@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/internal/jobs"
@@ -17,7 +18,8 @@ type BlockingHandler func(ctx context.Context, x *Exchange) error
 // HandleBlocking registers h for pattern, as [Server.Handle] does, with middleware,
 // which runs on the loop before. h runs on one of
 // [Config.BlockingWorkers] goroutines; when all of them are busy and
-// [Config.BlockingQueue] requests wait, the answer is 503. A request whose client has
+// [Config.BlockingQueue] requests wait, or one has waited for [Config.BlockingWait], the
+// answer is 503. A request whose client has
 // left keeps its place among those of its connection until h has returned.
 //
 // An error that h returns before it has answered is logged and answered with 500, or
@@ -41,7 +43,7 @@ func (g *Group) HandleBlocking(pattern string, h BlockingHandler, mw ...Middlewa
 
 // dispatchBlocking has a worker call h.
 func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
-	j := &blockingJob{x: x.OffLoop(), h: h}
+	j := &blockingJob{x: x.OffLoop(), h: h, since: time.Since(srv.started)}
 	if srv.workers.Add(j) == nil {
 		return
 	}
@@ -75,8 +77,16 @@ func (srv *Server) working() int {
 
 // A blockingJob is a request for a worker.
 type blockingJob struct {
-	x *Exchange
-	h BlockingHandler
+	x     *Exchange
+	h     BlockingHandler
+	since time.Duration // when it came, since the server was made
+}
+
+// isLate reports whether it has waited for too long.
+func (j *blockingJob) isLate() bool {
+	srv := j.x.off.of.loop.srv
+	most := srv.config().BlockingWait
+	return most > 0 && time.Since(srv.started)-j.since > most
 }
 
 // errHandlerPanicked stands for a handler that did not return.
@@ -98,9 +108,13 @@ func (j *blockingJob) Run() {
 		x.finish(err)
 		of.Done() // learns that it is over, if it is
 	}()
-	if of.loop.srv.config().IsolateCallbacks {
+	switch {
+	case j.isLate():
+		err = ErrOverloaded
+		_ = x.tell(func(y *Exchange) { y.conn.loop.cross(limitWorkers) })
+	case of.loop.srv.config().IsolateCallbacks:
 		isolate(func() { err = j.h(of.Context(), x) })
-	} else {
+	default:
 		err = j.h(of.Context(), x)
 	}
 	returned = true

@@ -161,6 +161,12 @@ type Config struct {
 	// answered with 503. Default 256 and 1024.
 	BlockingWorkers, BlockingQueue int
 
+	// BlockingWait is how long a request may wait for such a handler to return: whose turn
+	// comes later is answered with 503 instead, for whoever has asked may have given up, and
+	// handlers that work for them have the others wait. Default 10 s; negative for as long
+	// as it takes.
+	BlockingWait time.Duration
+
 	// HTTPHandlers is how many handlers of [Server.HandleHTTP] may be at work, each
 	// on a goroutine; requests for more are answered with 503. Default 10000.
 	HTTPHandlers int
@@ -209,6 +215,7 @@ const (
 	defaultSendLowWater     = 1 << 20
 	defaultBlockingQueue    = 1024
 	defaultBlockingWorkers  = 256
+	defaultBlockingWait     = 10 * time.Second
 	defaultHTTPHandlers     = 10_000
 	defaultShedDelay        = 2 * time.Second
 	defaultSlowCallback     = 5 * time.Millisecond
@@ -302,6 +309,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.ShedDelay == 0 {
 		cfg.ShedDelay = defaultShedDelay
+	}
+	if cfg.BlockingWait == 0 {
+		cfg.BlockingWait = defaultBlockingWait
 	}
 	if cfg.SlowCallback == 0 {
 		cfg.SlowCallback = defaultSlowCallback

@@ -28,7 +28,7 @@ var (
 	ErrMethodNotAllowed = errors.New("loop: no route for this method")
 	// ErrBadPath: the path has a malformed percent-encoding.
 	ErrBadPath = errors.New("loop: the path has a malformed percent-encoding")
-	// ErrOverloaded: [Config.BlockingQueue], [Config.HTTPHandlers] or the memory for
+	// ErrOverloaded: [Config.BlockingQueue], [Config.BlockingWait], [Config.HTTPHandlers] or the memory for
 	// bodies is used up.
 	ErrOverloaded = errors.New("loop: too many requests are being served")
 )
@@ -67,6 +67,8 @@ func (x *Exchange) fail(err error) {
 	case errors.Is(err, ErrBodyTooLarge):
 		x.conn.loop.cross(limitBody)
 		text = "Content Too Large"
+	case errors.Is(err, ErrOverloaded):
+		_ = x.SetHeader("retry-after", "1")
 	}
 	if !x.offerError(err) {
 		if status == 500 && !errors.Is(err, ErrUnanswered) {
