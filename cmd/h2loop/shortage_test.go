@@ -46,12 +46,13 @@ func TestDescriptorShortage(t *testing.T) {
 	p.waitFor("accepting pauses")
 	// One that comes takes two for a moment, so that one may be left: for a file that is
 	// being sent.
+	held := []io.Closer{}
 	for status, end := 0, time.Now().Add(long); status != 503; {
 		resp, err := c.Get(p.urls[0] + "big")
 		if err != nil || time.Now().After(end) {
 			t.Fatalf("files are opened where there are no descriptors: %v", err)
 		}
-		defer resp.Body.Close()
+		held = append(held, resp.Body)
 		status = resp.StatusCode
 	}
 	p.waitFor("a file cannot be opened for want of resources")
@@ -77,6 +78,9 @@ func TestDescriptorShortage(t *testing.T) {
 	}
 	time.Sleep(100 * time.Millisecond) // for them to wait; too soon is no failure
 	leave()
+	for _, body := range held {
+		_ = body.Close()
+	}
 	for range 2 {
 		if err := <-late; err != nil {
 			t.Errorf("who came when there was no descriptor: %v", err)
