@@ -454,6 +454,9 @@ func (l *eventLoop) setTime() {
 	t := time.Now()
 	l.now = t.Sub(l.srv.started)
 	l.shared.Now, l.shared1.Now = l.now, l.now
+	if l.srv.wall != nil {
+		t = l.srv.wall(t)
+	}
 	if s := t.Unix(); s != l.second {
 		l.second = s
 		l.date = t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")

@@ -72,7 +72,8 @@ type Server struct {
 	failed   chan error    // what ended the server against its will
 	emptied  chan struct{} // a loop has no connections any more
 
-	stuckAfter time.Duration // see there
+	stuckAfter time.Duration                 // see there
+	wall       func(now time.Time) time.Time // what the time of day is; nil for that of now
 }
 
 // A signal is raised once, by whoever comes first.
