@@ -25,7 +25,7 @@ BENCHFLAGS ?=
 FOR ?= 1h
 SOAKFLAGS ?=
 
-.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz fuzz-short fuzz-nightly bench h2spec load soak bench-peers test-tools bench-tools clean
+.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz fuzz-short fuzz-nightly bench h2spec load soak bench-peers flame test-tools bench-tools clean
 
 all: build
 
@@ -118,6 +118,11 @@ soak:
 # make bench-peers BENCHFLAGS='-workloads ^hello -servers h2loop,nginx'
 bench-peers:
 	$(GO) run ./bench -rounds $(ROUNDS) -scale $(SCALE) $(BENCHFLAGS)
+
+# Where the CPU time goes under two of the loads: writes docs/flame/. Needs perf,
+# and to be allowed to look into the kernel.
+flame:
+	$(GO) run ./bench -servers h2loop -workloads '^(hello-h2c-c100-m10|10m-tls-c10-m1-w30)$$' -flame docs/flame -scale $(SCALE)
 
 $(GOLANGCI_LINT):
 	mkdir -p $(BIN)

@@ -7,6 +7,7 @@
 //
 //	go run ./bench
 //	go run ./bench -servers h2loop,nghttpd -workloads '^hello-h1' -rounds 3
+//	go run ./bench -servers h2loop -workloads '^hello-h2c-c100' -flame docs/flame
 package main
 
 import (
@@ -48,6 +49,7 @@ func run(ctx context.Context, args []string) error {
 	scale := flags.Float64("scale", 1, "factor on the number of requests of a run")
 	quiet := flags.Float64("quiet", 0, "repeat runs, a few times, in which other processes used more than this of a core, as 0.1; 0 for no repetitions")
 	out := flags.String("out", "", "directory for the results (default bench/results)")
+	flameDir := flags.String("flame", "", "measure nothing: have perf record h2loop, and write flame graphs to this `directory`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -98,6 +100,10 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("none of the servers %q is here", *serverNames)
 	}
 
+	if *flameDir != "" {
+		r := runner{ground: ground, scale: *scale}
+		return r.flames(ctx, loads, *flameDir)
+	}
 	if *out == "" {
 		*out = filepath.Join(ground.module, "bench", "results")
 	}
