@@ -13,6 +13,7 @@
 //	go run ./bench/stress rsa                      # small requests beside RSA handshakes
 //	go run ./bench/stress idle                     # memory of idle connections, and whose it is
 //	go run ./bench/stress chatty                   # 100 000 requests, a third cancelled
+//	go run ./bench/stress scaling                  # a request with one loop and with two
 //	go run ./bench/stress serve -addr :8080        # the server alone
 //	go run ./bench/stress connect -addr HOST:PORT  # TLS connections alone
 //
@@ -38,9 +39,10 @@ func main() {
 		"connect":  connect,
 		"idle":     idle,
 		"chatty":   chatty,
+		"scaling":  scaling,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc|hello|rsa|idle|chatty|connect [flags]")
+		fmt.Fprintln(os.Stderr, "usage: stress serve|stall|fairness|urgent|bulk|gc|hello|rsa|idle|chatty|scaling|connect [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
