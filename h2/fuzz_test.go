@@ -140,9 +140,9 @@ func (f *fuzzSource) Pull(limit int) (p []byte, end bool, err error) {
 }
 
 // converse lets a connection receive in, in the pieces that split makes of
-// what remains, with a turn after every turnEvery octets, and returns all that
+// what remains, so many frames at a time, if frames says how many, with a turn after every turnEvery octets, and returns all that
 // comes of it.
-func converse(t *testing.T, cfg Config, in []byte, turnEvery int, split func(left int) int, check bool) (log []string, out []byte) {
+func converse(t *testing.T, cfg Config, in []byte, turnEvery int, split func(left int) int, frames func() int, check bool) (log []string, out []byte) {
 	sh := NewShared(cfg)
 	c := new(Conn)
 	app := &fuzzApp{t: t, c: c, open: map[*Stream]*fuzzStream{}}
@@ -173,7 +173,7 @@ func converse(t *testing.T, cfg Config, in []byte, turnEvery int, split func(lef
 		for len(segment) > 0 && err == nil {
 			n := min(max(split(len(segment)), 1), len(segment))
 			lent := bytes.Clone(segment[:n])
-			err = c.Receive(lent)
+			err = receiveAll(c, lent, frames)
 			clear(lent)
 			segment = segment[n:]
 			if check {
@@ -202,8 +202,23 @@ func converse(t *testing.T, cfg Config, in []byte, turnEvery int, split func(lef
 	return append(log, app.log...), out
 }
 
-// FuzzReceiveSplit gives a connection the same octets whole, one at a time and
-// in random pieces: what the application is told, and every octet sent, must be
+// receiveAll has c receive b, frames() frames at a time.
+func receiveAll(c *Conn, b []byte, frames func() int) error {
+	if frames == nil {
+		return c.Receive(b)
+	}
+	for len(b) > 0 {
+		most := frames()
+		n, err := c.ReceiveUpTo(b, &most)
+		if b = b[n:]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FuzzReceiveSplit gives a connection the same octets whole, one at a time,
+// in random pieces, and a few frames at a time: what the application is told, and every octet sent, must be
 // the same. The windows are large enough for no WINDOW_UPDATE to be due, for
 // when that is depends on what has arrived.
 func FuzzReceiveSplit(f *testing.F) {
@@ -221,13 +236,18 @@ func FuzzReceiveSplit(f *testing.F) {
 		}
 		var cfg Config
 		rng := rand.New(rand.NewPCG(seed, 4))
-		wholeLog, wholeOut := converse(t, cfg, in, every, func(left int) int { return left }, false)
-		for _, name := range []string{"by the octet", "in random pieces"} {
-			split := func(int) int { return 1 }
-			if name == "in random pieces" {
+		wholeLog, wholeOut := converse(t, cfg, in, every, func(left int) int { return left }, nil, false)
+		for _, name := range []string{"by the octet", "in random pieces", "a few frames at a time"} {
+			split, frames := func(int) int { return 1 }, func() int { return 1 + rng.IntN(3) }
+			switch name {
+			case "by the octet":
+				frames = nil
+			case "in random pieces":
 				split = func(int) int { return 1 + rng.IntN(30) }
+			default:
+				split = func(left int) int { return left }
 			}
-			log, out := converse(t, cfg, in, every, split, name == "in random pieces")
+			log, out := converse(t, cfg, in, every, split, frames, name == "in random pieces")
 			if !slices.Equal(log, wholeLog) {
 				t.Fatalf("%x\nwhole:\n%s\n%s:\n%s", in, strings.Join(wholeLog, "\n"), name, strings.Join(log, "\n"))
 			}
@@ -240,7 +260,7 @@ func FuzzReceiveSplit(f *testing.F) {
 			MaxConcurrentStreams: 3, MaxHeaderListSize: 300, StreamWindow: 50, MaxStreamWindow: 200,
 			MaxUnread: 20, EnableConnectProtocol: true,
 		}
-		converse(t, small, in, every, func(int) int { return 1 + rng.IntN(50) }, true)
+		converse(t, small, in, every, func(int) int { return 1 + rng.IntN(50) }, nil, true)
 	})
 }
 

@@ -39,18 +39,21 @@ func addSeeds(add func(in string)) {
 func FuzzReceive(f *testing.F) {
 	addSeeds(func(in string) { f.Add([]byte(in), byte(1)) })
 	f.Fuzz(func(t *testing.T, in []byte, step byte) {
-		outcome := func(step int) string {
+		outcome := func(step, pieces int) string {
 			tc := newTestConn(t, smallLimits)
-			tc.step = step
+			tc.step, tc.pieces = step, pieces
 			tc.recv(string(in))
 			if tc.err == nil && !tc.c.Finished() && tc.stream == nil && tc.c.WantsPause() {
 				t.Fatal("a pause that nothing ends")
 			}
 			return fmt.Sprintf("%s\n%q\n%v\nfinished %v, waits %v", strings.Join(tc.events, "\n"), tc.out, tc.err, tc.c.Finished(), tc.c.NeedsTick())
 		}
-		whole := outcome(0)
-		if pieces := outcome(int(step)%17 + 1); whole != pieces {
+		whole := outcome(0, 0)
+		if pieces := outcome(int(step)%17+1, 0); whole != pieces {
 			t.Errorf("whole:\n%s\nin pieces:\n%s", whole, pieces)
+		}
+		if pieces := outcome(0, int(step)%3+1); whole != pieces {
+			t.Errorf("whole:\n%s\na few at a time:\n%s", whole, pieces)
 		}
 	})
 }

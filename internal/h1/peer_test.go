@@ -3,6 +3,7 @@ package h1
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -11,12 +12,13 @@ import (
 
 // A testConn plays the peer of a Conn, and the application, in memory.
 type testConn struct {
-	t    testing.TB
-	c    Conn
-	sh   *Shared
-	out  []byte // what the peer has got and no want has taken
-	err  error  // of Receive, Continue and Tick
-	step int    // octets that recv gives at once; 0 for all
+	t      testing.TB
+	c      Conn
+	sh     *Shared
+	out    []byte // what the peer has got and no want has taken
+	err    error  // of Receive, Continue and Tick
+	step   int    // octets that recv gives at once; 0 for all
+	pieces int    // that ReceiveUpTo may take of them; 0 for all
 
 	events []string // what the handler was told
 	bodies map[*Stream][]byte
@@ -147,7 +149,15 @@ func (tc *testConn) recv(in string) {
 	for len(b) > 0 && tc.err == nil {
 		n := min(step, len(b))
 		piece := bytes.Clone(b[:n])
-		tc.err = tc.c.Receive(piece)
+		for rest := piece; len(rest) > 0 && tc.err == nil; {
+			most := max(tc.pieces, 1)
+			if tc.pieces == 0 {
+				most = math.MaxInt
+			}
+			var n int
+			n, tc.err = tc.c.ReceiveUpTo(rest, &most)
+			rest = rest[n:]
+		}
 		for i := range piece {
 			piece[i] = '!' // it was borrowed
 		}
