@@ -34,6 +34,7 @@ func TestSecurityPage(t *testing.T) {
 		"there is no such limit":         {"`resets` 1000", "`rests` 1000"},
 		"a limit has another default":    {"`work` 250", "`work` 251"},
 		"a CVE of an attack is left out": {"CVE-2016-6581", ""},
+		"overload has another default":   {"`shed` 2 s", "`shed` 3 s"},
 	} {
 		changed := page
 		changed.text = strings.Replace(page.text, change[0], change[1], 1)
@@ -69,9 +70,15 @@ func readSecurityPage(t *testing.T) (page securityPage) {
 // problems says where the page is not what it is about.
 func (p securityPage) problems() (problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	rows := map[string][]string{}
+	rows, overload := map[string][]string{}, 0
 	for _, cells := range rowsOf(p.text) {
 		names := words(cells[0])
+		if len(cells) == 3 && len(names) > 0 {
+			for _, problem := range p.wrongLimits(cells[0]) {
+				wrong("SECURITY.md: %s", problem)
+			}
+			overload += len(names)
+		}
 		if len(cells) != 4 || len(names) != 1 {
 			continue // another table
 		}
@@ -95,19 +102,12 @@ func (p securityPage) problems() (problems []string) {
 		if len(words(cells[3])) == 0 {
 			wrong("SECURITY.md: %s has no test", a.name)
 		}
-		for limit := range strings.SplitSeq(cells[2], ";") {
-			name, rest := "", ""
-			if m := regexp.MustCompile("^ *`([a-z_]+)` (.*)$").FindStringSubmatch(limit); m != nil {
-				name, rest = m[1], m[2]
-			} else {
-				continue // it has no name
-			}
-			if !slices.ContainsFunc(p.limits[name], func(fallback string) bool {
-				return rest == fallback || regexp.MustCompile(`^`+regexp.QuoteMeta(fallback)+`\b`).MatchString(rest)
-			}) {
-				wrong("SECURITY.md: %s: docs/limits.md has no limit %s of %q, but %q", a.name, name, rest, p.limits[name])
-			}
+		for _, problem := range p.wrongLimits(cells[2]) {
+			wrong("SECURITY.md: %s: %s", a.name, problem)
 		}
+	}
+	if overload < 8 {
+		wrong("SECURITY.md: %d limits of what is too much of everything", overload)
 	}
 	for name := range rows {
 		wrong("SECURITY.md: there is no attack %s", name)
@@ -115,6 +115,22 @@ func (p securityPage) problems() (problems []string) {
 	for _, m := range regexp.MustCompile("`([a-z0-9]+\\.Test\\w+)`").FindAllStringSubmatch(p.text, -1) {
 		if !p.tests[m[1]] {
 			wrong("SECURITY.md: there is no test %s", m[1])
+		}
+	}
+	return problems
+}
+
+// wrongLimits compares the limits that a cell names, and their defaults, with docs/limits.md.
+func (p securityPage) wrongLimits(cell string) (problems []string) {
+	for limit := range strings.SplitSeq(cell, ";") {
+		m := regexp.MustCompile("^ *`([a-z_]+)` (.*)$").FindStringSubmatch(limit)
+		if m == nil {
+			continue // it has no name
+		}
+		if name, rest := m[1], m[2]; !slices.ContainsFunc(p.limits[name], func(fallback string) bool {
+			return rest == fallback || regexp.MustCompile(`^`+regexp.QuoteMeta(fallback)+`\b`).MatchString(rest)
+		}) {
+			problems = append(problems, fmt.Sprintf("docs/limits.md has no limit %s of %q, but %q", name, rest, p.limits[name]))
 		}
 	}
 	return problems
