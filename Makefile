@@ -25,12 +25,12 @@ BENCHFLAGS ?=
 FOR ?= 1h
 SOAKFLAGS ?=
 
-.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz fuzz-short fuzz-nightly bench h2spec load soak bench-peers flame test-tools bench-tools clean
+.PHONY: all build check fmt fmt-check lint tidy-check vet unit test race interop fuzz fuzz-short fuzz-nightly bench h2spec load soak bench-peers flame pgo test-tools bench-tools clean
 
 all: build
 
 build:
-	$(GO) build -o $(BIN)/h2loop ./cmd/h2loop
+	$(GO) build -pgo=cmd/h2loop/h2loop.pgo -o $(BIN)/h2loop ./cmd/h2loop
 
 check: fmt-check lint tidy-check test interop fuzz-short
 
@@ -123,6 +123,12 @@ bench-peers:
 # and to be allowed to look into the kernel.
 flame:
 	$(GO) run ./bench -servers h2loop -workloads '^(hello-h2c-c100-m10|10m-tls-c10-m1-w30)$$' -flame docs/flame -scale $(SCALE)
+
+# What the compiler is told of where h2loop spends its time: writes cmd/h2loop/h2loop.pgo,
+# from most of the loads. It need not be new: functions that it does not know are built
+# as without it. The name is not default.pgo, so that tests need not wait for it.
+pgo:
+	$(GO) run ./bench -servers h2loop -workloads '^(hello-(h2c-c1(|00|000)-m|tls|h1)|varied|64k|10m-tls-c10-m1-w30|upload|post|connect)' -pgo cmd/h2loop/h2loop.pgo -scale 0.25
 
 $(GOLANGCI_LINT):
 	mkdir -p $(BIN)

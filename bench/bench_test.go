@@ -182,6 +182,7 @@ func TestServers(t *testing.T) {
 	}
 	defer g.remove()
 	for _, s := range servers {
+		g.pgo = "off" // it takes long
 		if err := s.find(t.Context(), g); err != nil {
 			if errors.Is(err, exec.ErrNotFound) {
 				t.Logf("%s: skipped: %v", s.name, err)

@@ -25,6 +25,7 @@ import (
 // certificate, in a directory that lives as long as the benchmark.
 type ground struct {
 	module string // root of this module
+	pgo    string // the profile that h2loop is built with, or off
 	dir    string
 	docs   string // document root: bench/hello, bench/64k …
 	cert   string // self-signed, ECDSA P-256, for 127.0.0.1
@@ -71,6 +72,7 @@ func newGround() (*ground, error) {
 	}
 	g := &ground{
 		module: module,
+		pgo:    filepath.Join(module, "cmd", "h2loop", "h2loop.pgo"),
 		dir:    dir,
 		docs:   filepath.Join(dir, "docs"),
 		cert:   filepath.Join(dir, "cert.pem"),

@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string) error {
 	quiet := flags.Float64("quiet", 0, "repeat runs, a few times, in which other processes used more than this of a core, as 0.1; 0 for no repetitions")
 	out := flags.String("out", "", "directory for the results (default bench/results)")
 	flameDir := flags.String("flame", "", "measure nothing: have perf record h2loop, and write flame graphs to this `directory`")
+	pgo := flags.String("pgo", "", "measure nothing: write a profile of h2loop to this `file`, for the compiler")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -85,6 +86,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer ground.remove()
+	if *pgo != "" {
+		ground.pgo = "off" // there may be none yet
+	}
 	if loads, err = withTools(ctx, ground, loads); err != nil {
 		return err
 	}
@@ -100,15 +104,18 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("none of the servers %q is here", *serverNames)
 	}
 
-	if *flameDir != "" {
-		r := runner{ground: ground, scale: *scale}
+	r := runner{ground: ground, scale: *scale, quiet: *quiet}
+	switch {
+	case *flameDir != "":
 		return r.flames(ctx, loads, *flameDir)
+	case *pgo != "":
+		return r.writePGO(ctx, loads, *pgo)
 	}
 	if *out == "" {
 		*out = filepath.Join(ground.module, "bench", "results")
 	}
 	report := newReport(ctx, ground, found, loads, *rounds, *scale)
-	r := runner{ground: ground, scale: *scale, quiet: *quiet, report: report}
+	r.report = report
 	runErr := r.all(ctx, found, loads, *rounds)
 	if len(report.Results) == 0 {
 		return runErr

@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,4 +91,90 @@ func (r *runner) profile(ctx context.Context, s *server, w workload) (*flame, me
 		err = fmt.Errorf("perf has no samples\n%s", said.Bytes())
 	}
 	return f, newMeasurement(w, result, c, 0), err
+}
+
+// pgoTime is for how long each load is sampled for the compiler.
+const pgoTime = 5 * time.Second
+
+// writePGO writes to file what Go's profiler sees of h2loop under each of loads, for as
+// long as each takes its CPU: for the compiler.
+func (r *runner) writePGO(ctx context.Context, loads []workload, file string) error {
+	var profiles []string
+	for i, w := range loads {
+		name := filepath.Join(r.ground.dir, "pgo-"+strconv.Itoa(i))
+		if err := r.goProfile(ctx, w, name); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Println(w.name)
+		profiles = append(profiles, name)
+	}
+	merge := exec.CommandContext(ctx, "go", append([]string{"tool", "pprof", "-proto", "-output", file}, profiles...)...)
+	if out, err := merge.CombinedOutput(); err != nil {
+		return fmt.Errorf("go tool pprof: %w\n%s", err, out)
+	}
+	fmt.Println("written:", file)
+	return nil
+}
+
+// goProfile writes to file what the profiler sees under w.
+func (r *runner) goProfile(ctx context.Context, w workload, file string) error {
+	adminPort, err := freePort()
+	if err != nil {
+		return err
+	}
+	admin := net.JoinHostPort("127.0.0.1", strconv.Itoa(adminPort))
+	s := *servers[0]
+	command := s.command
+	s.command = func(g *ground, e endpoint) ([]string, error) {
+		argv, err := command(g, e)
+		return append(argv, "--admin", admin), err
+	}
+	p, port, err := startServer(ctx, r.ground, &s, w)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	n := max(1, int(pgoTime.Seconds()))
+	if !w.isTimed() {
+		if n, err = r.calibrate(ctx, p, w, port); err != nil {
+			return err
+		}
+	}
+	fetched := make(chan error, 1)
+	go func() {
+		fetched <- fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, int(pgoTime.Seconds())), file)
+	}()
+	for { // until the profile is there
+		if _, _, err := r.load(ctx, p, w, port, n); err != nil {
+			return errors.Join(err, <-fetched)
+		}
+		select {
+		case err := <-fetched:
+			return err
+		default:
+		}
+	}
+}
+
+// fetch writes what url has to file.
+func fetch(ctx context.Context, url, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, b)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o644)
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // A server is a program to measure: h2loop or a peer of it.
@@ -47,7 +48,9 @@ var oneCore = []string{"GOMAXPROCS=1"}
 var servers = []*server{
 	{
 		name: subject,
-		find: func(ctx context.Context, g *ground) error { return goBuild(ctx, g, "./cmd/h2loop", "h2loop") },
+		find: func(ctx context.Context, g *ground) error {
+			return goBuild(ctx, g, "./cmd/h2loop", "h2loop", "-pgo="+g.pgo)
+		},
 		command: func(g *ground, e endpoint) ([]string, error) {
 			args := []string{filepath.Join(g.dir, "h2loop"), "--bench", "--loops", "1", "--log-level", "error"}
 			return append(args, goListener(g, e)...), nil
@@ -166,11 +169,15 @@ func findLighttpd(ctx context.Context, g *ground) error {
 	return nil
 }
 
+// buildBound is the time that a build may take, of all packages if need be.
+const buildBound = 10 * time.Minute
+
 // goBuild builds a program of this module into the ground.
-func goBuild(ctx context.Context, g *ground, pkg, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, bound)
+func goBuild(ctx context.Context, g *ground, pkg, name string, flags ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, buildBound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(g.dir, name), pkg)
+	args := append([]string{"build", "-o", filepath.Join(g.dir, name)}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = g.module
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, bytes.TrimSpace(out))
