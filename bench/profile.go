@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/h2loop/h2loop/bench/freeport"
 )
 
 // flames has perf look where the CPU time of h2loop goes under each of loads, and writes
@@ -118,11 +119,11 @@ func (r *runner) writePGO(ctx context.Context, loads []workload, file string) er
 
 // goProfile writes to file what the profiler sees under w.
 func (r *runner) goProfile(ctx context.Context, w workload, file string) error {
-	adminPort, err := freePort()
+	addrs, err := freeport.Addrs(1)
 	if err != nil {
 		return err
 	}
-	admin := net.JoinHostPort("127.0.0.1", strconv.Itoa(adminPort))
+	admin := addrs[0]
 	s := *servers[0]
 	command := s.command
 	s.command = func(g *ground, e endpoint) ([]string, error) {
