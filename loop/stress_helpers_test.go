@@ -361,6 +361,7 @@ type stressSpy struct {
 	largest int                         // octets of one call
 	before  func(n int)
 	after   func(n int)
+	flushed func() // what is left is tried again, since there is room
 }
 
 // A stressSpyLoop closes what is behind the spy: gnet takes only its own.
@@ -380,6 +381,13 @@ func stressSpyOn(c *conn) *stressSpy {
 }
 
 func (s *stressSpy) EventLoop() gnet.EventLoop { return s.loop }
+
+func (s *stressSpy) Flush() error {
+	if s.flushed != nil {
+		s.flushed()
+	}
+	return s.Conn.Flush()
+}
 
 func (s *stressSpy) Write(p []byte) (int, error) {
 	s.count(1, len(p))
