@@ -1,13 +1,17 @@
 package main
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLogsOnFullDisk has no room for the log of the server, nor for that of requests: both
@@ -128,4 +132,42 @@ func TestLogReaderGone(t *testing.T) {
 		}
 	}
 	endsWell(t, cmd, ended)
+}
+
+// TestLogNotRead has the log go to a pipe that is open, and from which nobody reads: the
+// server serves on, lines that do not fit are dropped, and it ends when it is told to.
+func TestLogNotRead(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 2*pipeBuf); err != nil {
+		t.Skip(err)
+	}
+	socket := filepath.Join(t.TempDir(), "socket")
+	cmd := exec.Command(binary, "--listen", "", "--listen-cleartext", "unix:"+socket)
+	cmd.Stderr = w
+	ended := startUnheard(t, cmd, socket)
+	_ = w.Close()
+	c := unixClient(socket)
+	signal := func(s syscall.Signal) {
+		t.Helper()
+		if err := cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		get(t, c, "http://h/hello")
+	}
+	for range 300 { // each of which is logged, but for those that come together
+		signal(syscall.SIGHUP)
+	}
+	signal(syscall.SIGUSR1)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	endsWell(t, cmd, ended)
+	told, err := io.ReadAll(r)
+	if err != nil || strings.Contains(string(told), "draining") {
+		t.Errorf("there was room for all of it, %v: %s", err, told)
+	}
 }

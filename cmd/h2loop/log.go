@@ -18,10 +18,13 @@ func newLogger(f *os.File, cfg config.Log) (zerolog.Logger, *levelSampler) {
 	level := new(levelSampler)
 	level.set(cfg.Level)
 	var w io.Writer = f
+	if isPipe(f) {
+		w = newPipeLog(f, cfg.Format != "text")
+	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	if cfg.Format == "text" || cfg.Format != "json" && err == nil {
 		w = zerolog.ConsoleWriter{
-			Out:        f,
+			Out:        w,
 			TimeFormat: time.TimeOnly,
 			NoColor:    err != nil || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 		}

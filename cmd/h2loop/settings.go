@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -156,7 +155,7 @@ func strangers(environ []string) []string {
 }
 
 // tellProblems says in one line each why the program does not start.
-func tellProblems(stderr *os.File, err error) {
+func tellProblems(stderr io.Writer, err error) {
 	for line := range strings.Lines(plain(err)) {
 		fmt.Fprintln(stderr, "h2loop:", strings.TrimSuffix(line, "\n"))
 	}
