@@ -16,7 +16,7 @@ var wallClock = map[string]string{
 	"cmd/h2loop/internal/accesslog/format.go": "the time of a request",
 	"loop/eventloop.go":                       "Date",
 	"loop/hijack.go":                          "deadlines that have passed",
-	"loop/listener_close.go":                  "a deadline that has passed",
+	"loop/listener.go":                        "a deadline that has passed",
 	"loop/files/resource.go":                  "times of files: if the clock goes back, they are not cached until it has caught up",
 }
 

@@ -89,6 +89,14 @@ func (j *blockingJob) isLate() bool {
 	return most > 0 && time.Since(srv.started)-j.since > most
 }
 
+// refuseLate answers a request that has waited for too long.
+func (x *Exchange) refuseLate() {
+	x.conn.loop.cross(limitWorkers)
+	_ = x.ResumeBody()
+	_ = x.SetHeader("retry-after", "1")
+	x.refuseWith(ErrOverloaded, "Service Unavailable")
+}
+
 // errHandlerPanicked stands for a handler that did not return.
 var errHandlerPanicked = errors.New("loop: panic in a blocking handler")
 
@@ -99,6 +107,11 @@ func (j *blockingJob) Run() {
 	if of.Done() {
 		return // before a worker came to it
 	}
+	if j.isLate() {
+		_ = x.tell((*Exchange).refuseLate)
+		of.Done()
+		return
+	}
 	returned := false
 	err := errHandlerPanicked
 	defer func() {
@@ -108,13 +121,9 @@ func (j *blockingJob) Run() {
 		x.finish(err)
 		of.Done() // learns that it is over, if it is
 	}()
-	switch {
-	case j.isLate():
-		err = ErrOverloaded
-		_ = x.tell(func(y *Exchange) { y.conn.loop.cross(limitWorkers) })
-	case of.loop.srv.config().IsolateCallbacks:
+	if of.loop.srv.config().IsolateCallbacks {
 		isolate(func() { err = j.h(of.Context(), x) })
-	default:
+	} else {
 		err = j.h(of.Context(), x)
 	}
 	returned = true

@@ -67,8 +67,6 @@ func (x *Exchange) fail(err error) {
 	case errors.Is(err, ErrBodyTooLarge):
 		x.conn.loop.cross(limitBody)
 		text = "Content Too Large"
-	case errors.Is(err, ErrOverloaded):
-		_ = x.SetHeader("retry-after", "1")
 	}
 	if !x.offerError(err) {
 		if status == 500 && !errors.Is(err, ErrUnanswered) {

@@ -61,7 +61,7 @@ func TestConfigurationPage(t *testing.T) {
 
 // notForOperators are settings of docs/limits.md that have no field, for nothing that the
 // program serves has use for them.
-var notForOperators = []string{"BlockingWorkers", "BlockingQueue", "HTTPHandlers", "MaxBufferedBody", "HTTP1.MaxUnreadTotal"}
+var notForOperators = []string{"BlockingWorkers", "BlockingQueue", "BlockingWait", "HTTPHandlers", "MaxBufferedBody", "HTTP1.MaxUnreadTotal"}
 
 // TestLimitsHaveFields finds a field for each setting of docs/limits.md, and for each field
 // of limits a setting of loop.Config.
