@@ -19,8 +19,11 @@ const (
 	sliceFrames = 16
 
 	// mostRests is how many that stand in line may have octets of their own with them,
-	// 64 KiB at most each. When there are more, what comes is handled at once.
+	// readSize at most each. When there are more, what comes is handled at once.
 	mostRests = 64
+
+	leastRest = 4 << 10  // octets that one has room for
+	keptRest  = 16 << 10 // what has room for more is not used again
 )
 
 // A dearConn stands in line.
@@ -101,11 +104,11 @@ func (c *conn) keep(b []byte) {
 		}
 		l.nrests++
 		if d.rest = l.rests.Pop(); d.rest == nil {
-			d.rest = make([]byte, 0, readSize)
+			d.rest = make([]byte, 0, max(len(b), leastRest))
 		}
 		d.rest, d.at = append(d.rest, b...), 0
 		c.hasRest = true
-	case d != nil && d.rest != nil && len(d.rest)+len(b) <= cap(d.rest):
+	case d != nil && d.rest != nil && len(d.rest)+len(b) <= readSize:
 		d.rest = append(d.rest, b...)
 	default:
 		c.takeRest()
@@ -147,8 +150,11 @@ func (l *eventLoop) inLine(c *conn) *dearConn {
 
 // putRest takes back what held octets of somebody in line.
 func (l *eventLoop) putRest(b []byte) {
-	if b != nil {
-		l.nrests--
+	if b == nil {
+		return
+	}
+	l.nrests--
+	if cap(b) <= keptRest {
 		l.rests.Push(b[:0], mostRests)
 	}
 }
