@@ -13,19 +13,30 @@ import (
 
 // signals are those that the process is sent. They are caught before it begins to
 // serve, so that none that comes early ends it.
+//
+// Each kind has a channel of its own, because a signal for which there is no room is lost:
+// of those that are for the same thing that is no harm, as one of them is waiting.
 type signals struct {
-	c    chan os.Signal
-	done chan struct{}
+	end    chan os.Signal // SIGTERM and SIGINT; there may be a second
+	reload chan os.Signal // SIGHUP
+	reopen chan os.Signal // SIGUSR1
+	done   chan struct{}
 }
 
 func catchSignals() *signals {
-	s := &signals{c: make(chan os.Signal, 4), done: make(chan struct{})}
-	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	s := &signals{end: make(chan os.Signal, 2), reload: make(chan os.Signal, 1), reopen: make(chan os.Signal, 1), done: make(chan struct{})}
+	signal.Notify(s.end, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.reload, syscall.SIGHUP)
+	signal.Notify(s.reopen, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGPIPE) // who reads a log may leave
 	return s
 }
 
-func (s *signals) stop() { signal.Stop(s.c) }
+func (s *signals) stop() {
+	for _, c := range []chan os.Signal{s.end, s.reload, s.reopen} {
+		signal.Stop(c)
+	}
+}
 
 // serve returns a context that ends at the first SIGTERM or SIGINT; the second ends
 // the process. Each SIGHUP calls reload, and each SIGUSR1 reopens the access log, if
@@ -34,25 +45,31 @@ func (s *signals) serve(log zerolog.Logger, reload func() error, access *accessl
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		for {
-			var sig os.Signal
 			select {
-			case sig = <-s.c:
-			case <-s.done:
-				return
-			}
-			switch {
-			case sig == syscall.SIGHUP:
+			case <-s.reload:
 				if err := reload(); err != nil {
 					log.Error().Msg("not reloaded: " + oneLine(err))
 				}
-			case sig == syscall.SIGUSR1:
+			case <-s.reopen:
 				go reopen(access, log) // a file may take its time, as a pipe does
-			case ctx.Err() == nil:
-				log.Info().Stringer("signal", sig).Msg("draining: open requests may end; a second signal ends the process")
-				cancel()
-			default:
+			case <-s.done:
+				return
+			}
+		}
+	}()
+	go func() { // by itself, for a reload may take its time
+		for {
+			select {
+			case sig := <-s.end:
+				if ctx.Err() == nil {
+					log.Info().Stringer("signal", sig).Msg("draining: open requests may end; a second signal ends the process")
+					cancel()
+					continue
+				}
 				log.Warn().Stringer("signal", sig).Msg("ended at once")
 				os.Exit(1)
+			case <-s.done:
+				return
 			}
 		}
 	}()
