@@ -53,7 +53,7 @@ func (l *eventLoop) isTurnOver() bool {
 	if l.share.began == 0 {
 		l.share.began = now
 	}
-	if now-l.share.began >= dearTurn {
+	if now-l.share.began >= l.turnTime {
 		return true
 	}
 	l.share.frames = sliceFrames
@@ -167,7 +167,7 @@ func (c *conn) standInLine() {
 	case !c.wire.isOpen() || c.isPaused:
 	case c.isDear:
 		c.wire.setReading(l.epfd, false) // gnet asks anew when the socket has been full
-	case l.share.began > 0 && time.Since(l.srv.started)-l.share.began >= dearTurn:
+	case l.share.began > 0 && time.Since(l.srv.started)-l.share.began >= l.turnTime:
 		l.queueDear(c)
 	}
 }

@@ -55,6 +55,7 @@ type eventLoop struct {
 	examined   *conn         // the next that makeRoom looks at; nil for the oldest
 	madeRoomAt time.Duration // when that was
 	ready      []*conn       // have more to send, a batch a round
+	turnTime   time.Duration // dearTurn, but in some tests
 	share      turnShare     // of the connection whose turn it is
 	dear       []dearConn    // have more to say, which takes long; one of them a round
 	rests      freelist.List[[]byte]
@@ -111,6 +112,8 @@ func newEventLoop(srv *Server, index int) (*eventLoop, error) {
 		shared:  h2.NewShared(cfg.HTTP2),
 		shared1: h1.NewShared(cfg.HTTP1),
 		records: tlsbridge.NewBuffers(),
+
+		turnTime: dearTurn,
 	}
 	l.shared.Pool = &srv.bodies
 	l.shared1.Bodies = l.shared
