@@ -19,8 +19,8 @@ type BlockingHandler func(ctx context.Context, x *Exchange) error
 // which runs on the loop before. h runs on one of
 // [Config.BlockingWorkers] goroutines; when all of them are busy and
 // [Config.BlockingQueue] requests wait, or one has waited for [Config.BlockingWait], the
-// answer is 503. A request whose client has
-// left keeps its place among those of its connection until h has returned.
+// answer is 503. A request whose client has left keeps its place among those of its
+// connection until h has returned.
 //
 // An error that h returns before it has answered is logged and answered with 500, or
 // as [Server.OnError] has it; ErrBodyTooLarge with 413. Behind that it is logged, and

@@ -219,7 +219,7 @@ func (c *conn) onClose(error) {
 // receive takes what has arrived and flushes what comes of it.
 func (c *conn) receive() {
 	b := c.wire.next()
-	c.loop.beginTurn(len(b))
+	c.loop.beginTurn(len(b) >= dearRead)
 	c.active = c.loop.now
 	c.received += int64(len(b))
 	c.loop.figures.Received += uint64(len(b))

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -39,10 +40,11 @@ type turnShare struct {
 	began  time.Duration // when the turn did, since the server was made; 0 if that is not known yet
 }
 
-// beginTurn begins the turn of a connection of which n octets have come.
-func (l *eventLoop) beginTurn(n int) {
+// beginTurn begins the turn of a connection. What is timed is so from now on; else that
+// begins with the first look at the clock.
+func (l *eventLoop) beginTurn(isTimed bool) {
 	l.share = turnShare{frames: sliceFrames}
-	if n >= dearRead {
+	if isTimed {
 		l.share.began = time.Since(l.srv.started)
 	}
 }
@@ -87,18 +89,19 @@ func (c *conn) take(b []byte) (n int) {
 
 // takeAll has the engine handle b, however long that takes.
 func (c *conn) takeAll(b []byte) {
-	if err := c.engine.Receive(b); err != nil {
-		c.loop.srv.log.Debug().Err(err).Stringer("remote", c.remote).Msg("connection error")
-	}
+	c.loop.share.frames = math.MaxInt
+	c.take(b)
+	c.loop.share.frames = 0
 }
 
 // keep copies b for the next turn of c, behind what is there of it, or handles all of it
 // if there is no room.
 func (c *conn) keep(b []byte) {
 	l := c.loop
-	d := l.inLine(c)
-	switch {
-	case d == nil && l.nrests < mostRests, d != nil && d.rest == nil && l.nrests < mostRests:
+	switch d := l.inLine(c); {
+	case c.hasRest && len(d.rest)+len(b) <= readSize:
+		d.rest = append(d.rest, b...)
+	case !c.hasRest && l.nrests < mostRests:
 		if d == nil {
 			d = l.queueDear(c)
 		}
@@ -108,8 +111,6 @@ func (c *conn) keep(b []byte) {
 		}
 		d.rest, d.at = append(d.rest, b...), 0
 		c.hasRest = true
-	case d != nil && d.rest != nil && len(d.rest)+len(b) <= readSize:
-		d.rest = append(d.rest, b...)
 	default:
 		c.takeRest()
 		c.takeAll(b)
@@ -121,18 +122,18 @@ func (c *conn) takeRest() {
 	if !c.hasRest {
 		return
 	}
-	c.hasRest = false
-	d := c.loop.inLine(c)
+	l := c.loop
+	d := l.inLine(c)
 	rest, at := d.rest, d.at
-	d.rest = nil
+	d.rest, c.hasRest = nil, false
+	l.nrests--
 	c.takeAll(rest[at:])
-	c.loop.putRest(rest)
+	l.putRest(rest)
 }
 
 // queueDear has c wait for its next turn to read.
 func (l *eventLoop) queueDear(c *conn) *dearConn {
 	c.isDear, c.trigger = true, onlyByLevel
-	c.wire.setReading(l.epfd, false)
 	l.dear = append(l.dear, dearConn{conn: c})
 	return &l.dear[len(l.dear)-1]
 }
@@ -150,26 +151,27 @@ func (l *eventLoop) inLine(c *conn) *dearConn {
 
 // putRest takes back what held octets of somebody in line.
 func (l *eventLoop) putRest(b []byte) {
-	if b == nil {
-		return
-	}
-	l.nrests--
-	if cap(b) <= keptRest {
+	if b != nil && cap(b) <= keptRest {
 		l.rests.Push(b[:0], mostRests)
 	}
 }
 
-// standInLine is called at the end of a turn: c waits for its next one to read if that
-// has taken long.
+// standInLine is called at the end of a turn. Reading stops if c waits for its next one,
+// as it does, too, if this has taken long. gnet reads again when the socket has been full,
+// so that it is to be stopped each time.
 func (c *conn) standInLine() {
 	l := c.loop
+	tookLong := func() bool { return l.share.began > 0 && time.Since(l.srv.started)-l.share.began >= l.turnTime }
 	switch {
 	case !c.wire.isOpen() || c.isPaused:
+		return
 	case c.isDear:
-		c.wire.setReading(l.epfd, false) // gnet asks anew when the socket has been full
-	case l.share.began > 0 && time.Since(l.srv.started)-l.share.began >= l.turnTime:
+	case tookLong():
 		l.queueDear(c)
+	default:
+		return
 	}
+	c.wire.setReading(l.epfd, false)
 }
 
 // hearDear has the first of those that stand in line go on.
@@ -182,6 +184,9 @@ func (l *eventLoop) hearDear() {
 		}
 		c := d.conn
 		c.isDear, c.hasRest = false, false
+		if d.rest != nil {
+			l.nrests--
+		}
 		if !c.wire.isOpen() {
 			l.putRest(d.rest)
 			continue
@@ -195,7 +200,7 @@ func (l *eventLoop) hearDear() {
 func (c *conn) readOn(d dearConn) {
 	l := c.loop
 	if d.rest != nil {
-		l.beginTurn(dearRead)
+		l.beginTurn(true)
 		c.active = l.now
 		rest := d.rest[d.at:]
 		if c.finishing {
@@ -207,6 +212,7 @@ func (c *conn) readOn(d dearConn) {
 		if d.at < len(d.rest) && c.wire.isOpen() && !c.finishing {
 			c.isDear, c.hasRest = true, true
 			l.dear = append(l.dear, d)
+			l.nrests++
 		} else {
 			l.putRest(d.rest)
 		}

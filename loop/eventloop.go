@@ -252,13 +252,14 @@ func (l *eventLoop) OnTraffic(gc gnet.Conn) gnet.Action {
 	case *conn:
 		l.guarded(c, (*conn).receive)
 		l.endTurn()
-		l.maybeYield()
 		if l.opened {
 			// An acceptor waits to go on. Where there is no CPU for it but this
 			// one, it would wait until the runtime takes that from us, 10 ms,
 			// and so would each connection behind it.
 			l.opened = false
 			l.letOthersRun()
+		} else {
+			l.maybeYield()
 		}
 	case *bellLine:
 		l.bell.answered(c)

@@ -28,8 +28,8 @@ var (
 	ErrMethodNotAllowed = errors.New("loop: no route for this method")
 	// ErrBadPath: the path has a malformed percent-encoding.
 	ErrBadPath = errors.New("loop: the path has a malformed percent-encoding")
-	// ErrOverloaded: [Config.BlockingQueue], [Config.BlockingWait], [Config.HTTPHandlers] or the memory for
-	// bodies is used up.
+	// ErrOverloaded: [Config.BlockingQueue], [Config.BlockingWait], [Config.HTTPHandlers]
+	// or the memory for bodies is used up.
 	ErrOverloaded = errors.New("loop: too many requests are being served")
 )
 

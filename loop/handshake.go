@@ -150,13 +150,19 @@ func (c *conn) admitted() {
 	}
 	c.isAdmitted = true
 	c.loop.srv.gate.hear(c.ticket, c.loop.now)
+	c.shake()
+}
+
+// shake is a turn of c for its handshake.
+func (c *conn) shake() {
+	c.loop.beginTurn(false)
 	c.goOn(c.handshake())
 }
 
 // stepped is called when a step of the handshake has run off the loop.
 func (c *conn) stepped() {
 	c.isStepping = false
-	c.loop.beginTurn(0)
+	c.loop.beginTurn(false)
 	if !c.wire.isOpen() {
 		return // and the bridge is stopped
 	}
@@ -176,6 +182,7 @@ func (c *conn) goOn(err error) {
 	c.receivedTLS(err)
 	c.loop.checkSlow()
 	c.flush()
+	c.standInLine()
 }
 
 // makeRoom is called when others wait for a handshake, and the peer of c has been silent

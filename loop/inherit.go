@@ -43,13 +43,8 @@ func openListener(network, address string) (net.Listener, error) {
 // from the beginning then, without a system call for each. If the listener is ours, net
 // has left keep-alive to us as well.
 func (l *listener) bequeath(isOurs bool) {
-	raw, err := l.ln.SyscallConn()
-	if err != nil {
-		return
-	}
 	want := l.srv.config().socketSettings()
-	_ = raw.Control(func(fd uintptr) {
-		s := int(fd)
+	l.control(func(s int) {
 		if protocol, err := unix.GetsockoptInt(s, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP {
 			return // MPTCP
 		}

@@ -87,10 +87,15 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, ln),
 			ln.Close())
 	}
-	if raw, err := l.ln.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { l.fd = int32(fd) })
-	}
+	l.control(func(fd int) { l.fd = int32(fd) })
 	return l, nil
+}
+
+// control calls f with the descriptor of the socket, as long as that is open.
+func (l *listener) control(f func(fd int)) {
+	if raw, err := l.ln.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
 }
 
 // reconfigure takes what may change of a listener.

@@ -19,13 +19,9 @@ type socketListener interface {
 // blocking, for everybody who shares it: os/exec does that to what File returns. Accept
 // would then wait in the kernel, and Close for Accept.
 func (l *listener) dontBlock() {
-	raw, err := l.ln.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		if flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0); err == nil && flags&unix.O_NONBLOCK == 0 {
-			_ = unix.SetNonblock(int(fd), true)
+	l.control(func(fd int) {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err == nil && flags&unix.O_NONBLOCK == 0 {
+			_ = unix.SetNonblock(fd, true)
 		}
 	})
 }

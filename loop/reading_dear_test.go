@@ -134,7 +134,7 @@ func TestTurnEnds(t *testing.T) {
 	}
 	stressOnLoop(t, srv, 0, func(l *eventLoop) {
 		handled = 0
-		l.beginTurn(dearRead)
+		l.beginTurn(true)
 		c.receiveMessages(bytes.Clone(b[:len(b)-100]))
 		if handled != sliceFrames || !c.hasRest || l.nrests != 1 {
 			t.Errorf("%d requests handled in a turn, and %d wait", handled, l.nrests)
@@ -185,14 +185,14 @@ func TestTurnRests(t *testing.T) {
 	stressOnLoop(t, srv, 0, func(l *eventLoop) {
 		handled = 0
 		l.nrests = mostRests
-		l.beginTurn(0)
+		l.beginTurn(false)
 		conns[0].receiveMessages(requests(peers[0]))
 		l.nrests = 0
 		if handled != n || conns[0].hasRest {
 			t.Errorf("%d handled where nothing can be kept, want %d", handled, n)
 		}
 
-		l.beginTurn(0)
+		l.beginTurn(false)
 		conns[1].receiveMessages(requests(peers[1]))
 		if !conns[1].hasRest {
 			t.Fatal("nothing waits")
@@ -204,7 +204,7 @@ func TestTurnRests(t *testing.T) {
 		}
 
 		handled = 0
-		l.beginTurn(0)
+		l.beginTurn(false)
 		conns[2].receiveMessages(requests(peers[2]))
 		conns[2].receiveMessages(make([]byte, 0))
 		big := frames.AppendHeader(nil, frames.Header{Length: readSize, Type: 0xfa})

@@ -63,8 +63,7 @@ func (l *eventLoop) shakeOne() {
 		c.isShaking = false
 		if c.wire.isOpen() {
 			l.shookAt = 0
-			l.beginTurn(0)
-			l.guarded(c, func(c *conn) { c.goOn(c.handshake()) })
+			l.guarded(c, (*conn).shake)
 			return
 		}
 	}
