@@ -20,11 +20,26 @@ type codec struct {
 	begun   bool       // a block was sent
 }
 
-// A blockMemos is the sections that were encoded last.
-type blockMemos struct {
-	all    []blockMemo
+// A memoRing holds what was remembered last.
+type memoRing[T any] struct {
+	all    []T
 	oldest int // is overwritten next, once there are maxMemos
 }
+
+// next returns the place of what is remembered next, with what was there.
+func (r *memoRing[T]) next() *T {
+	if len(r.all) < maxMemos {
+		var zero T
+		r.all = append(r.all, zero)
+		r.oldest = len(r.all) - 1
+	}
+	e := &r.all[r.oldest]
+	r.oldest = (r.oldest + 1) % maxMemos
+	return e
+}
+
+// A blockMemos is the sections that were encoded last.
+type blockMemos struct{ memoRing[blockMemo] }
 
 // A blockMemo remembers how a header section was encoded: as long as the table
 // does not change, the same section gives the same octets. Servers say much the
@@ -63,12 +78,7 @@ next:
 
 // add remembers a section and the block that encodes it.
 func (m *blockMemos) add(status int, fields []Field, block []byte) {
-	if len(m.all) < maxMemos {
-		m.all = append(m.all, blockMemo{})
-		m.oldest = len(m.all) - 1
-	}
-	e := &m.all[m.oldest]
-	m.oldest = (m.oldest + 1) % maxMemos
+	e := m.next()
 	e.status = status
 	e.fields = append(e.fields[:0], fields...)
 	e.block = append(e.block[:0], block...)

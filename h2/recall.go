@@ -10,8 +10,7 @@ import (
 // and again, as callers of a procedure do, or who looks whether something is new, sends
 // the same block, in which nothing is to be added to the table.
 type requestMemos struct {
-	all    []requestMemo
-	oldest int    // is overwritten next, once there are maxRequestMemos
+	memoRing[requestMemo]
 	misses uint32 // blocks in a row that were not remembered
 }
 
@@ -23,13 +22,8 @@ type requestMemo struct {
 	pseudo Request   // only what pseudo-header fields say
 }
 
-const (
-	maxRequestMemos = 4
-
-	// What is longer is rarely the same.
-	maxRequestBlock  = 512
-	maxRequestFields = 16
-)
+// maxRequestBlock keeps long blocks, which are rarely the same, out of memory.
+const maxRequestBlock = 512
 
 // find returns what is remembered of block, or nil.
 func (m *requestMemos) find(block []byte) *requestMemo {
@@ -47,7 +41,7 @@ func (m *requestMemos) learn(block []byte, b *headerBlock) {
 	m.misses++
 	// Of those who never say the same twice, ever fewer blocks are remembered.
 	wanted := bits.OnesCount32(m.misses) == 1 && b.kind == blockRequest && b.err == nil && b.list.fault == "" &&
-		!b.list.tooLong && len(block) <= maxRequestBlock && len(b.list.fields) <= maxRequestFields
+		!b.list.tooLong && len(block) <= maxRequestBlock && len(b.list.fields) <= maxMemoFields
 	switch {
 	case !wanted && len(m.all) == 0:
 	case changesTable(block):
@@ -58,12 +52,7 @@ func (m *requestMemos) learn(block []byte, b *headerBlock) {
 }
 
 func (m *requestMemos) add(block []byte, b *headerBlock) {
-	if len(m.all) < maxRequestMemos {
-		m.all = append(m.all, requestMemo{})
-		m.oldest = len(m.all) - 1
-	}
-	e := &m.all[m.oldest]
-	m.oldest = (m.oldest + 1) % maxRequestMemos
+	e := m.next()
 	fields := append(e.list.fields[:0], b.list.fields...)
 	e.block = append(e.block[:0], block...)
 	e.list = b.list
@@ -73,7 +62,7 @@ func (m *requestMemos) add(block []byte, b *headerBlock) {
 }
 
 // forget drops everything: the table has changed.
-func (m *requestMemos) forget() { m.all, m.oldest = nil, 0 }
+func (m *requestMemos) forget() { m.memoRing = memoRing[requestMemo]{} }
 
 // recall gives b what e says.
 func (b *headerBlock) recall(e *requestMemo) {

@@ -82,7 +82,7 @@ func TestRFC7541_RequestMemos(t *testing.T) {
 			}
 			tc.drain()
 			tc.app.events = nil
-			if n := len(tc.c.codec.requests.all); n > maxRequestMemos {
+			if n := len(tc.c.codec.requests.all); n > maxMemos {
 				t.Fatalf("%d blocks are remembered", n)
 			}
 			if rng.IntN(60) == 0 {
@@ -111,7 +111,7 @@ func randomRequest(rng *rand.Rand, i int) []Field {
 	case 0:
 		fields = append(fields, Field{Name: "x-many", Value: strings.Repeat("m", 1950/(1+i))})
 	case 1:
-		for j := range maxRequestFields + 1 {
+		for j := range maxMemoFields + 1 {
 			fields = append(fields, Field{Name: "x-n", Value: fmt.Sprint(j)})
 		}
 	case 2:
@@ -214,7 +214,7 @@ func TestRequestMemosMiss(t *testing.T) {
 		}
 		before := len(m.all)
 		m.learn(block, b)
-		if len(m.all) > before || m.all[(m.oldest+maxRequestMemos-1)%maxRequestMemos].block[3] != first {
+		if len(m.all) > before || m.all[(m.oldest+maxMemos-1)%maxMemos].block[3] != first {
 			adds, first = adds+1, byte(i)
 		}
 	}

@@ -124,9 +124,9 @@
 // Panics. If a callback panics or calls [runtime.Goexit] during the handshake,
 // Receive or Stepped returns a [PanicError] and the connection is over. (Left alone,
 // iter.Pull would carry the Goexit to the caller and end the event loop. A panic
-// of a KeyLogWriter would leave a lock of crypto/tls behind.) A panic after the handshake, in the callback given to Receive or in
-// tls.Config.Rand, goes up through Receive or Seal as usual; the caller then
-// calls Stop.
+// of a KeyLogWriter would leave a lock of crypto/tls behind.) A panic after the
+// handshake, in the callback given to Receive or in tls.Config.Rand, goes up
+// through Receive or Seal as usual; the caller then calls Stop.
 //
 // Contexts. The bridge calls Handshake and not HandshakeContext: with a context
 // that can be cancelled, crypto/tls closes the connection from another goroutine.
