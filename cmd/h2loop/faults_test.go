@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,13 +33,7 @@ func TestLogsOnFullDisk(t *testing.T) {
 	cmd.Stderr, cmd.Stdout = full, full
 	ended := startUnheard(t, cmd, socket)
 	c := unixClient(socket)
-	signal := func(s syscall.Signal) {
-		t.Helper()
-		if err := cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-		get(t, c, "http://h/hello")
-	}
+	signal := func(s syscall.Signal) { t.Helper(); signalUnheard(t, cmd, c, s) }
 	for range 5 {
 		get(t, c, "http://h/hello")
 	}
@@ -81,6 +76,15 @@ func startUnheard(t *testing.T, cmd *exec.Cmd, socket string) (ended chan struct
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	waitForSocket(t, socket)
 	return ended
+}
+
+// signalUnheard sends the program a signal that does not end it, and sees that it serves.
+func signalUnheard(t *testing.T, cmd *exec.Cmd, c *http.Client, s syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, "http://h/hello")
 }
 
 // endsWell waits until the program has ended, with status 0.
@@ -155,13 +159,7 @@ func TestLogNotRead(t *testing.T) {
 	ended := startUnheard(t, cmd, socket)
 	_ = w.Close()
 	c := unixClient(socket)
-	signal := func(s syscall.Signal) {
-		t.Helper()
-		if err := cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-		get(t, c, "http://h/hello")
-	}
+	signal := func(s syscall.Signal) { t.Helper(); signalUnheard(t, cmd, c, s) }
 	for range 10 {
 		signal(syscall.SIGHUP)
 	}
@@ -173,5 +171,36 @@ func TestLogNotRead(t *testing.T) {
 	told, err := io.ReadAll(r)
 	if err != nil || strings.Contains(string(told), "draining") {
 		t.Errorf("there was room for all of it, %v: %s", err, told)
+	}
+}
+
+// TestEndBehindOtherSignals has a reload that does not come to its end, and many signals
+// behind it: the one that ends the server is heard.
+func TestEndBehindOtherSignals(t *testing.T) {
+	in := installTwoSites(t)
+	p := start(t, in.configure(twoSites)...)
+	file := in.path("h2loop.toml")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGHUP)
+	w := -1
+	for deadline := time.Now().Add(long); w < 0; time.Sleep(time.Millisecond) {
+		var err error
+		if w, err = unix.Open(file, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil && time.Now().After(deadline) {
+			t.Fatalf("the configuration is not read: %v", err)
+		}
+	}
+	defer unix.Close(w) // until then who reads it waits
+	for range 20 {
+		p.signal(syscall.SIGHUP)
+		p.signal(syscall.SIGUSR1)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("it has ended with %d", status)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -17,10 +16,7 @@ import (
 func newLogger(f *os.File, cfg config.Log) (zerolog.Logger, *levelSampler) {
 	level := new(levelSampler)
 	level.set(cfg.Level)
-	var w io.Writer = f
-	if isPipe(f) {
-		w = newPipeLog(f, cfg.Format != "text")
-	}
+	w := unblocked(f, cfg.Format != "text")
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	if cfg.Format == "text" || cfg.Format != "json" && err == nil {
 		w = zerolog.ConsoleWriter{

@@ -26,22 +26,18 @@ type pipeLog struct {
 // pipeBuf is how much a pipe takes at once, or not at all, that says it has room: PIPE_BUF.
 const pipeBuf = 4096
 
-// isPipe reports whether who writes to f may have to wait for who reads.
-func isPipe(f *os.File) bool {
+// unblocked returns f, or what stands before it so that nobody waits for who reads it. Lines
+// of its own are JSON or text.
+func unblocked(f *os.File, json bool) io.Writer {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
+	if err != nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {
+		return f
+	}
+	return newPipeLog(f, json)
 }
 
 func newPipeLog(f *os.File, json bool) *pipeLog {
 	return &pipeLog{f: f, fd: int32(f.Fd()), json: json}
-}
-
-// unblocked returns f, or what stands before it so that nobody waits for who reads it.
-func unblocked(f *os.File) io.Writer {
-	if isPipe(f) {
-		return newPipeLog(f, false)
-	}
-	return f
 }
 
 // Write takes p or drops it, and is content with either.

@@ -51,7 +51,7 @@ func run(args []string, stdout io.Writer, stderr *os.File) int {
 		err = serve(&server{opts: opts, environ: environ, first: cfg, cfg: cfg, log: log, level: level})
 	}
 	if err != nil {
-		tellProblems(unblocked(stderr), err)
+		tellProblems(unblocked(stderr, false), err)
 		return 1
 	}
 	return 0

@@ -65,9 +65,9 @@ const (
 )
 
 // A heapWatch decides when to give memory back, which takes some 10 ms of a CPU in one
-// piece: once there is CPU to spare and allocation has died down, if
-// much more is held than after the last time, and some times again, also when half of
-// what was open then is over. A time that was in vain raises what is much.
+// piece: once there is CPU to spare and allocation has died down, if much more is held
+// than after the last time, and some times again, also when half of what was open then is
+// over. A time that was in vain raises what is much.
 type heapWatch struct {
 	last  heap
 	kept  uint64 // held after the last time
