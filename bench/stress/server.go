@@ -216,3 +216,24 @@ func (s *server) cpu() (int64, error) {
 	const tick = 10_000 // USER_HZ is 100
 	return (user + system) * tick, errors.Join(err1, err2)
 }
+
+// cpuOf runs h2load, n of whose requests are to be answered, and returns the CPU that the
+// server has used meanwhile, in us.
+func (s *server) cpuOf(h2load *exec.Cmd, n int) (us int64, err error) {
+	before, err := s.cpu()
+	if err != nil {
+		return 0, err
+	}
+	out, err := h2load.Output()
+	if err != nil {
+		return 0, err
+	}
+	after, err := s.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if got := succeeded(out); got != n {
+		return 0, fmt.Errorf("%d of %d requests were answered", got, n)
+	}
+	return after - before, nil
+}
