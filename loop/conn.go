@@ -78,12 +78,10 @@ type conn struct {
 	finishing  bool // close once everything is written; what still comes is discarded
 	isPaused   bool // reading is, because the engine wishes so
 	isDear     bool // on loop.dear: reading has stopped
-	hasRest    bool // of octets that have come, on loop.dear
-	isShaking  bool // on loop.shaking: a step of the handshake waits
 	trigger    trigger
 	broken     bool  // a panic left it in an unknown state
 	isAdmitted bool  // by the handshakeGate
-	isStepping bool  // a step of the handshake runs, or waits, off the loop
+	isStepping bool  // a step of the handshake waits, on loop.shaking or off the loop, or runs there
 	counted    uint8 // by the admission
 
 	batch    int32 // octets the next batch may have
@@ -706,7 +704,7 @@ func (c *conn) drain() {
 // who are behind.
 func (c *conn) endGrace() {
 	l := c.loop
-	isBehind := c.isStepping || c.isShaking || c.ticket != nil && !c.isAdmitted || c.hasInput()
+	isBehind := c.isStepping || c.ticket != nil && !c.isAdmitted || c.hasInput()
 	if isBehind && l.srv.config().DrainGrace > 0 {
 		l.wheel.arm(&c.timer, l.now+tick)
 		return

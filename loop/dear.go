@@ -66,7 +66,7 @@ func (l *eventLoop) isTurnOver() bool {
 // turn again.
 func (c *conn) receiveMessages(b []byte) {
 	n := 0
-	if !c.hasRest {
+	if !c.hasRest() {
 		n = c.take(b)
 	}
 	if n < len(b) {
@@ -98,10 +98,12 @@ func (c *conn) takeAll(b []byte) {
 // if there is no room.
 func (c *conn) keep(b []byte) {
 	l := c.loop
-	switch d := l.inLine(c); {
-	case c.hasRest && len(d.rest)+len(b) <= readSize:
+	d := l.inLine(c)
+	hasRest := d != nil && d.rest != nil
+	switch {
+	case hasRest && len(d.rest)+len(b) <= readSize:
 		d.rest = append(d.rest, b...)
-	case !c.hasRest && l.nrests < mostRests:
+	case !hasRest && l.nrests < mostRests:
 		if d == nil {
 			d = l.queueDear(c)
 		}
@@ -110,7 +112,6 @@ func (c *conn) keep(b []byte) {
 			d.rest = make([]byte, 0, max(len(b), leastRest))
 		}
 		d.rest, d.at = append(d.rest, b...), 0
-		c.hasRest = true
 	default:
 		c.takeRest()
 		c.takeAll(b)
@@ -119,13 +120,13 @@ func (c *conn) keep(b []byte) {
 
 // takeRest handles what has come and stands in line.
 func (c *conn) takeRest() {
-	if !c.hasRest {
+	if !c.hasRest() {
 		return
 	}
 	l := c.loop
 	d := l.inLine(c)
 	rest, at := d.rest, d.at
-	d.rest, c.hasRest = nil, false
+	d.rest = nil
 	l.nrests--
 	c.takeAll(rest[at:])
 	l.putRest(rest)
@@ -183,7 +184,7 @@ func (l *eventLoop) hearDear() {
 			l.dear = nil
 		}
 		c := d.conn
-		c.isDear, c.hasRest = false, false
+		c.isDear = false
 		if d.rest != nil {
 			l.nrests--
 		}
@@ -210,7 +211,7 @@ func (c *conn) readOn(d dearConn) {
 			l.checkSlow()
 		}
 		if d.at < len(d.rest) && c.wire.isOpen() && !c.finishing {
-			c.isDear, c.hasRest = true, true
+			c.isDear = true
 			l.dear = append(l.dear, d)
 			l.nrests++
 		} else {
@@ -228,5 +229,11 @@ func (c *conn) readOn(d dearConn) {
 	}
 }
 
+// hasRest reports whether octets have come, and stand in line.
+func (c *conn) hasRest() bool {
+	d := c.loop.inLine(c)
+	return d != nil && d.rest != nil
+}
+
 // hasInput reports whether octets have come that were not handled.
-func (c *conn) hasInput() bool { return c.hasRest || c.wire.hasInput() }
+func (c *conn) hasInput() bool { return c.hasRest() || c.wire.hasInput() }

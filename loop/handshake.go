@@ -188,7 +188,7 @@ func (c *conn) goOn(err error) {
 // makeRoom is called when others wait for a handshake, and the peer of c has been silent
 // in its own since then, or was.
 func (c *conn) makeRoom(silent time.Duration) {
-	if !c.wire.isOpen() || c.ticket == nil || c.isStepping || c.isShaking {
+	if !c.wire.isOpen() || c.ticket == nil || c.isStepping {
 		return // or it is not the peer who is silent
 	}
 	if c.hasInput() || time.Since(c.loop.srv.started)-silent < c.loop.srv.gate.patience(c.wire.tcpState()) {

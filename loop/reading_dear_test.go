@@ -136,11 +136,11 @@ func TestTurnEnds(t *testing.T) {
 		handled = 0
 		l.beginTurn(true)
 		c.receiveMessages(bytes.Clone(b[:len(b)-100]))
-		if handled != sliceFrames || !c.hasRest || l.nrests != 1 {
+		if handled != sliceFrames || !c.hasRest() || l.nrests != 1 {
 			t.Errorf("%d requests handled in a turn, and %d wait", handled, l.nrests)
 		}
 		c.receiveMessages(b[len(b)-100:]) // comes meanwhile, and stays behind them
-		for turn := 2; c.hasRest; turn++ {
+		for turn := 2; c.hasRest(); turn++ {
 			l.hearDear()
 			if handled != min(turn*sliceFrames, n) {
 				t.Errorf("after turn %d %d are handled", turn, handled)
@@ -188,13 +188,13 @@ func TestTurnRests(t *testing.T) {
 		l.beginTurn(false)
 		conns[0].receiveMessages(requests(peers[0]))
 		l.nrests = 0
-		if handled != n || conns[0].hasRest {
+		if handled != n || conns[0].hasRest() {
 			t.Errorf("%d handled where nothing can be kept, want %d", handled, n)
 		}
 
 		l.beginTurn(false)
 		conns[1].receiveMessages(requests(peers[1]))
-		if !conns[1].hasRest {
+		if !conns[1].hasRest() {
 			t.Fatal("nothing waits")
 		}
 		conns[1].wire.close()
@@ -209,7 +209,7 @@ func TestTurnRests(t *testing.T) {
 		conns[2].receiveMessages(make([]byte, 0))
 		big := frames.AppendHeader(nil, frames.Header{Length: readSize, Type: 0xfa})
 		conns[2].receiveMessages(append(big, make([]byte, readSize)...)) // more than there is room for
-		if handled != n || conns[2].hasRest || l.nrests != 0 {
+		if handled != n || conns[2].hasRest() || l.nrests != 0 {
 			t.Errorf("%d handled, %d held", handled, l.nrests)
 		}
 	})

@@ -77,7 +77,7 @@ func (c *conn) isMute() bool { return c.stage != stageServing || !c.protocol.est
 // isDispensable reports whether nothing is lost with c, or little.
 func (c *conn) isDispensable() bool {
 	switch {
-	case c.finishing || c.broken || c.isStepping || c.isShaking || c.loop.now < c.active+leastIdle:
+	case c.finishing || c.broken || c.isStepping || c.loop.now < c.active+leastIdle:
 		return false
 	case c.ticket != nil && !c.isAdmitted:
 		return false // it waits for us

@@ -46,13 +46,10 @@ func (s *shakeLine) pop() *conn {
 // is in line for it.
 func (c *conn) mayStep() bool {
 	l := c.loop
-	if c.isShaking {
-		return false
-	}
 	if time.Since(l.srv.started)-l.shookAt >= shakePause {
 		return true
 	}
-	c.isShaking = true
+	c.isStepping = true
 	l.shaking.push(c)
 	return false
 }
@@ -60,7 +57,7 @@ func (c *conn) mayStep() bool {
 // shakeOne runs the step that is next in line.
 func (l *eventLoop) shakeOne() {
 	for c := l.shaking.pop(); c != nil; c = l.shaking.pop() {
-		c.isShaking = false
+		c.isStepping = false
 		if c.wire.isOpen() {
 			l.shookAt = 0
 			l.guarded(c, (*conn).shake)
