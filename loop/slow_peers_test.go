@@ -154,7 +154,10 @@ func stallBehindTheEnd(t *testing.T, ts *testServer, tr transport) (inTime bool)
 	}
 	p.flush()
 	begin := time.Now()
-	time.Sleep(200 * time.Millisecond) // fills the socket
+	eventually(t, "the socket is full", func() bool {
+		s := ts.srv.Stats()
+		return s.BlockedConnections > 0 || s.Limits["socket"] > socket
+	})
 	p.out = append(p.out, badFrame()...)
 	_ = p.tryFlush()
 	eventually(t, "one or the other is counted", func() bool {
