@@ -21,8 +21,9 @@ import (
 const patience = time.Minute
 
 // Run runs the tests and returns the exit status. If they have passed, it waits
-// for what they have started to end, and fails if some of it does not. Fuzzing
-// keeps goroutines of its own: it is not looked at.
+// for what they have started to end, and panics if some of it does not: what runs
+// failing tests again would find that no test has failed. Fuzzing keeps goroutines of
+// its own: it is not looked at.
 func Run(m *testing.M) int {
 	flag.Parse()
 	goroutines, fds := warmUp(), descriptors()
@@ -31,8 +32,7 @@ func Run(m *testing.M) int {
 		return code
 	}
 	if err := wait(goroutines, fds, patience); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		panic(err)
 	}
 	return 0
 }
