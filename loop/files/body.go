@@ -159,10 +159,12 @@ func (b *body) isRead() bool {
 // had better not leave them.
 const cacheShare = 16 << 20
 
-// nextSize says how much to read next.
+// nextSize says how much to read next: less where many files are open, down to an equal
+// share of the budget.
 func (b *body) nextSize() int {
-	each := int(cacheShare / 2 / max(b.files.places.taken.Load(), 1))
-	size := b.files.buffers.affordable(b.want, max(each, firstChunk))
+	open := max(b.files.places.taken.Load(), 1)
+	most := max(cacheShare/2/open, min(firstChunk, b.files.buffers.budget/open))
+	size := b.files.buffers.affordable(b.want, int(most))
 	return int(min(int64(size), b.unread))
 }
 
