@@ -113,7 +113,7 @@ func cutInt(b []byte, n int) (v int, rest []byte) {
 	if v < int(mask) {
 		return v, b
 	}
-	for shift := 0; len(b) > 0 && shift < 32; shift += 7 {
+	for shift := 0; len(b) > 0 && shift < 63; shift += 7 {
 		first := b[0]
 		v, b = v+int(first&0x7f)<<shift, b[1:]
 		if first&0x80 == 0 {

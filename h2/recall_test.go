@@ -252,3 +252,49 @@ func TestChangesTable(t *testing.T) {
 	}
 	changesTable([]byte("\x00\x7f\xff\xff\xff\xff\xff\xff\xff"))
 }
+
+// TestRFC7541_Section5_1_PaddedInteger has a block that adds to the table behind an
+// integer of more octets than it needs: that it adds must not be overlooked.
+func TestRFC7541_Section5_1_PaddedInteger(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.whole = true
+	var got []string
+	tc.app.request = func(s *Stream) {
+		got = append(got, fmt.Sprint(s.Request.Fields))
+		mustDo(t, tc.c.WriteHeaders(s, 200, nil, true))
+	}
+	dec := hpack.NewDecoder(4096, nil)
+	var want []string
+	const request = "\x82\x86\x84\x01\x01h" // GET http / h
+	const last = "\xbe"                     // what was added last
+	add := func(value string) string { return "\x40\x03x-a\x01" + value }
+	// accept-charset, which is 15, without a value
+	padded := []string{"\x0f\x00\x00", "\x0f\x80\x00\x00", "\x0f\x80\x80\x80\x80\x80\x00\x00", "\x0f\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00"}
+	blocks := []string{request + add("0")}
+	for i, p := range padded {
+		blocks = append(blocks, request+last, request+last, request+p+add(fmt.Sprint(i+1)))
+	}
+	blocks = append(blocks, request+last)
+	for i, block := range blocks {
+		fields, err := dec.DecodeFull([]byte(block))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var others []Field
+		for _, f := range fields {
+			if !f.IsPseudo() {
+				others = append(others, Field{Name: f.Name, Value: f.Value})
+			}
+		}
+		want = append(want, fmt.Sprint(others))
+		tc.recv(frames.AppendHeaders(nil, frames.Headers{
+			StreamID: frames.StreamID(2*i + 1), Fragment: []byte(block), EndStream: true, EndHeaders: true,
+		}))
+		tc.drain()
+	}
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			t.Fatalf("request %d: %q, and a decoder has %q", i, got[min(i, len(got)):], want[i])
+		}
+	}
+}
