@@ -187,7 +187,9 @@ func (c *Conn) startFrame() error {
 	if !isKnown(h.Type) {
 		// "Implementations MUST ignore and discard frames of unknown type."
 		// RFC 9113, Section 4.1.
-		r.phase, r.left = phaseSkip, h.Length
+		if r.left = h.Length; r.left > 0 {
+			r.phase = phaseSkip
+		}
 		return c.recvUseless()
 	}
 	r.phase = phasePayload
