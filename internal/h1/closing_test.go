@@ -247,7 +247,7 @@ func TestBodyTimeout(t *testing.T) {
 			tc.begin(post)
 		},
 		"it is long-lived": func(tc *testConn) { tc.c.SetLongLived(tc.begin(post)) },
-		"it is gRPC": func(tc *testConn) {
+		"it is gRPC, without an answer": func(tc *testConn) {
 			tc.begin("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\nContent-Length: 9\r\n\r\n")
 		},
 		"it waits to be told": func(tc *testConn) {

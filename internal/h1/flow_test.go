@@ -393,3 +393,40 @@ type pullFunc func(int) ([]byte, bool, error)
 
 func (f pullFunc) Pull(most int) ([]byte, bool, error) { return f(most) }
 func (pullFunc) Release()                              {}
+
+// TestHeldPieces has much held behind a request: once that is answered, no more of it is
+// handled in one go than a caller that counts pieces allows.
+func TestHeldPieces(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.step, tc.quiet = 0, true
+	first := tc.begin(get)
+	pieces := 0
+	tc.body = func(s *Stream, p []byte, _ bool) {
+		pieces++
+		tc.c.Consume(s, len(p))
+	}
+	const chunks = 5000
+	mustDo(t, tc.c.Receive([]byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("1\r\nx\r\n", chunks))))
+	mustDo(t, tc.c.WriteHeaders(first, 200, nil, true))
+	if pieces != 0 {
+		t.Fatalf("%d pieces were handled before", pieces)
+	}
+	total := 0
+	for total < chunks {
+		pieces = 0
+		most := 16
+		_, err := tc.c.ReceiveUpTo(nil, &most)
+		mustDo(t, err)
+		if pieces == 0 || pieces > 16 {
+			t.Fatalf("%d pieces behind %d, at most 16 may be", pieces, total)
+		}
+		total += pieces
+		pieces = 0
+		tc.c.SetRoom(1 << 20)
+		tc.c.Fill()
+		if tc.write(); pieces > heldPieces {
+			t.Fatalf("%d pieces in a turn", pieces)
+		}
+		total += pieces
+	}
+}

@@ -58,7 +58,7 @@ func (c *Conn) ReceiveUpTo(b []byte, most *int) (n int, err error) {
 		if err := c.hold(b); err != nil {
 			return len(b), err
 		}
-		return len(b), c.Continue()
+		return len(b), c.continueUpTo(most)
 	}
 	n, err = c.run(b, most)
 	if err == nil && n < len(b) && *most > 0 {
@@ -72,11 +72,18 @@ func (c *Conn) ReceiveUpTo(b []byte, most *int) (n int, err error) {
 // application has consumed. It does nothing within a call of Receive, Fill or
 // Continue, which go on by themselves. Its error is like that of Receive.
 func (c *Conn) Continue() error {
+	most := heldPieces
+	return c.continueUpTo(&most)
+}
+
+// heldPieces is how many pieces of what is held are handled in a turn.
+const heldPieces = 256
+
+func (c *Conn) continueUpTo(most *int) error {
 	if c.running || c.life >= lifeFinished || !c.isReady() {
 		return nil
 	}
-	most := math.MaxInt // MaxHeld bounds it
-	n, err := c.run(c.held[c.at:], &most)
+	n, err := c.run(c.held[c.at:], most)
 	if c.held == nil {
 		return err // dropped
 	}

@@ -94,8 +94,9 @@ func (c *Conn) open(s *Stream) *Error {
 	}
 	r.skipped = 0
 	c.closing = s.head.has(wantsClose) || c.life != lifeAlive
-	s.longLived = q.Method == "CONNECT" || s.head.has(isGRPC)
+	s.longLived = q.Method == "CONNECT"
 	c.stream = s
+	c.recv.line.method = "" // what is refused from here on is another request
 	c.handler.Request(s)
 	if c.stream == s { // the octets go
 		q.ReadFields()

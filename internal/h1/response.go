@@ -155,6 +155,7 @@ func (c *Conn) decideFraming(s *Stream, status int, length int64, end bool) {
 	switch {
 	case status == 101 || s.isConnected(status):
 		s.framing = framingTunnel
+		c.closing = true // nothing that follows is a request
 	case s.Request.Method == "HEAD" || status == 204 || status == 304:
 		s.framing = framingNone
 	case length >= 0:

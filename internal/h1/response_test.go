@@ -2,6 +2,7 @@ package h1
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -474,4 +475,35 @@ func TestSentMemos(t *testing.T) {
 	}
 	tunnel.recv("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
 	tunnel.want("of a tunnel there is no length", "HTTP/1.1 200 OK\r\nx: ab\r\n\r\n")
+}
+
+// TestConnectWithoutTunnel answers CONNECT with success and its end: what follows was
+// meant for the tunnel, and is no request (RFC 9110, Section 9.3.6).
+func TestConnectWithoutTunnel(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.step = 0
+	tc.request = func(s *Stream) { mustDo(t, tc.c.WriteHeaders(s, 204, nil, true)) }
+	tc.recv("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+	for _, e := range tc.events {
+		if strings.Contains(e, "smuggled") {
+			t.Errorf("%q is taken for a request", e)
+		}
+	}
+	tc.wantFinished("the tunnel is over", true)
+}
+
+// TestRefusedBehindHEAD refuses what is not a request: its answer has contents,
+// whatever the request before it was.
+func TestRefusedBehindHEAD(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.step = 0
+	tc.recv("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+	tc.flush()
+	tc.out = nil
+	tc.recv("GET / HTTP/1.1\nHost: h\n\n")
+	tc.flush()
+	head, body, _ := strings.Cut(string(tc.out), "\r\n\r\n")
+	if want := fmt.Sprintf("content-length: %d\r\n", len(body)); body == "" || !strings.Contains(head, want) {
+		t.Errorf("%q", tc.out)
+	}
 }

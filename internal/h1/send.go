@@ -17,11 +17,11 @@ func (c *Conn) WantsRoom() bool {
 // Fill cuts the bodies that wait, as far as the room allows, and goes on with what
 // is held, as [Conn.Continue] does.
 func (c *Conn) Fill() {
-	for c.life < lifeFinished {
+	for most := heldPieces; c.life < lifeFinished; {
 		before := c.outLen()
 		c.send()
-		_ = c.Continue() // what it has to say to the peer is pending
-		if c.outLen() == before {
+		_ = c.continueUpTo(&most) // what it has to say to the peer is pending
+		if c.outLen() == before || most <= 0 {
 			return
 		}
 	}

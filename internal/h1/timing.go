@@ -73,7 +73,8 @@ func (c *Conn) Tick() error {
 			return c.fail(errHeaderTimeout)
 		}
 	case s != nil:
-		if !s.longLived && !s.ended && c.mayCome(s) && c.isLate(&s.timing, s.received, passed) {
+		isFree := s.longLived || s.head.has(isGRPC) && !s.answered
+		if !isFree && !s.ended && c.mayCome(s) && c.isLate(&s.timing, s.received, passed) {
 			return c.fail(errBodyTimeout)
 		}
 	case c.recv.phase != phaseHead:
@@ -127,5 +128,6 @@ func (c *Conn) isLate(t *bodyTiming, received int64, passed time.Duration) bool 
 }
 
 // SetLongLived frees s of the timeouts for its body: it is for exchanges in which
-// little may happen for long. CONNECT and upgraded connections are such anyway.
+// little may happen for long. CONNECT and upgraded connections are such anyway, and a
+// request of gRPC is until its response begins: what that is the peer does not decide.
 func (c *Conn) SetLongLived(s *Stream) { s.longLived = true }
