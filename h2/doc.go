@@ -15,7 +15,7 @@
 //
 // A Conn belongs to one event loop: no method may be called from anywhere
 // else, and no method blocks. Handler calls and body sources may call any
-// method of the connection but Receive, Fill, Pending and Flushed.
+// method of the connection but Receive, ReceiveUpTo, Tick, Fill, Pending and Flushed.
 //
 // # Ownership
 //

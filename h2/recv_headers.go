@@ -235,10 +235,10 @@ func (c *Conn) recvRequest(s *Stream) error {
 func (c *Conn) refuseHeaderList(s *Stream) {
 	c.cross(LimitHeaderList)
 	s.Request.ContentLength = -1 // whatever the fields said, the body is thrown away
-	_ = c.WriteHeaders(s, 431, []Field{{Name: "content-length", Value: "0"}}, true)
 	if r, ok := c.handler.(Refuser); ok {
 		r.Refused(s, 431, errHeaderList)
 	}
+	_ = c.WriteHeaders(s, 431, []Field{{Name: "content-length", Value: "0"}}, true)
 }
 
 var errHeaderList = errors.New("h2: the header list is above the limit")

@@ -31,6 +31,7 @@ type timing struct {
 // first Tick that sees it open: most are gone by then.
 type bodyTiming struct {
 	expects bool          // the client waits to be told to send its body
+	isGRPC  bool          // and so free of timeouts until the response begins
 	free    time.Duration // of BodyInGrace, used up so far
 	window  time.Duration // of BodyInWindow
 	from    int64         // octets received when the window began
@@ -168,20 +169,25 @@ func (c *Conn) isDead(now time.Duration) bool {
 // connection's window alone, and it hardly opens.
 func (c *Conn) isStalled(passed time.Duration) bool {
 	cfg, p := c.cfg, &c.time.out
-	if cfg.StallTimeout <= 0 || c.sendWindow > 0 || !c.waitsForConn() {
+	shut, mayGo := c.waiting()
+	switch {
+	case cfg.StallTimeout <= 0 || mayGo && c.sendWindow > 0 || !shut && !mayGo:
 		p.Stop()
 		return false
+	case c.sendWindow > 0 || !mayGo:
+		return false // windows of streams are shut: that is no reason to begin anew
 	}
 	return p.IsSlow(c.sent, passed, cfg.StallTimeout, cfg.MinBodyRate)
 }
 
-func (c *Conn) waitsForConn() bool {
+// waiting reports whether bodies wait whose own window is shut, and others.
+func (c *Conn) waiting() (shut, mayGo bool) {
 	for _, s := range c.streams.slots {
-		if s != nil && !s.longLived && s.body.waits() && s.sendWindow > 0 {
-			return true
+		if s != nil && !s.longLived && s.body.waits() {
+			shut, mayGo = shut || s.sendWindow <= 0, mayGo || s.sendWindow > 0
 		}
 	}
-	return false
+	return shut, mayGo
 }
 
 // tickStreams looks at the bodies of every stream.
@@ -192,12 +198,15 @@ func (c *Conn) tickStreams(passed time.Duration) {
 			continue
 		}
 		if s.timing == nil {
-			if s.isLongLived() {
+			if s.Request.Method == "CONNECT" {
 				s.longLived = true
 				continue
 			}
-			s.timing = &bodyTiming{expects: s.expectsContinue()}
+			s.timing = &bodyTiming{expects: s.expectsContinue(), isGRPC: s.isGRPC()}
 			continue // it may have come a moment ago
+		}
+		if s.timing.isGRPC && !s.answered {
+			continue
 		}
 		switch {
 		case c.isLateIn(s, passed):
@@ -208,10 +217,16 @@ func (c *Conn) tickStreams(passed time.Duration) {
 	}
 	// These resets are not charged to the peer's budget: each takes it seconds.
 	for _, s := range lateIn {
+		if c.streams.get(s.id) != s {
+			continue // the application has closed it meanwhile
+		}
 		c.shared.Crossed[LimitBodyIn]++
 		c.timeOut(s)
 	}
 	for _, s := range lateOut {
+		if c.streams.get(s.id) != s {
+			continue
+		}
 		c.shared.Crossed[LimitBodyOut]++
 		c.resetStream(s.id, frames.ErrCodeCancel, ErrTimeout)
 	}
@@ -241,9 +256,12 @@ func (c *Conn) isLateIn(s *Stream, passed time.Duration) bool {
 // that hardly opens.
 func (c *Conn) isLateOut(s *Stream, passed time.Duration) bool {
 	cfg, p := c.cfg, &s.timing.out
-	if cfg.StallTimeout <= 0 || !s.body.waits() || s.sendWindow > 0 {
+	switch {
+	case cfg.StallTimeout <= 0 || !s.body.waits() || s.sendWindow > 0 && c.sendWindow > 0:
 		p.Stop()
 		return false
+	case s.sendWindow > 0:
+		return false // it waits for the window of c: that is no reason to begin anew
 	}
 	return p.IsSlow(s.sent, passed, cfg.StallTimeout, cfg.MinBodyRate)
 }
@@ -256,23 +274,22 @@ func (c *Conn) timeOut(s *Stream) {
 		return
 	}
 	s.late = true
-	_ = c.WriteHeaders(s, 408, []Field{{Name: "content-length", Value: "0"}}, true)
 	if r, ok := c.handler.(Refuser); ok {
 		r.Refused(s, 408, ErrTimeout)
 	}
+	_ = c.WriteHeaders(s, 408, []Field{{Name: "content-length", Value: "0"}}, true)
 }
 
 // waits reports whether octets of the response wait to be sent.
 func (b *body) waits() bool { return b.regions.Len() > 0 || b.source != nil && !b.idle }
 
 // SetLongLived frees s of the timeouts for bodies: it is for streams on which
-// little may happen for long. Requests of gRPC and CONNECT are such from the
-// beginning.
+// little may happen for long. CONNECT is such from the beginning, and a request of
+// gRPC until its response begins: what that is the peer does not decide.
 func (c *Conn) SetLongLived(s *Stream) { s.longLived = true }
 
-// isLongLived reports whether the request of s is for a stream that lives long.
-func (s *Stream) isLongLived() bool {
-	return s.Request.Method == "CONNECT" || strings.HasPrefix(s.Request.Field("content-type"), "application/grpc")
+func (s *Stream) isGRPC() bool {
+	return strings.HasPrefix(s.Request.Field("content-type"), "application/grpc")
 }
 
 func (s *Stream) expectsContinue() bool {

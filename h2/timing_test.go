@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -274,7 +275,7 @@ func TestStalledResponse(t *testing.T) {
 			name: "a source that has nothing", body: -1,
 			app: func(tc *testConn, s *Stream) { mustDo(tc.t, tc.c.WriteSource(s, tc.source(1, ""))) },
 		},
-		{name: "gRPC", body: 1 << 20, fields: []string{"content-type: application/grpc"}},
+		{name: "a request of gRPC, and no such response", body: 1 << 20, cut: 60 * second, fields: []string{"content-type: application/grpc"}},
 		{name: "marked as long-lived", body: 1 << 20, app: func(tc *testConn, s *Stream) { tc.c.SetLongLived(s) }},
 	}
 	for _, tt := range tests {
@@ -338,6 +339,105 @@ func TestStalledConnection(t *testing.T) {
 	tc.wantCut(took, 330*second) // half of the last minute was good
 	tc.wantConnError("the connection's window stays shut", frames.ErrCodeEnhanceYourCalm)
 	tc.wantCrossed(LimitBodyOut, 1)
+}
+
+// TestStalledByTurns shuts the windows of the streams and of the connection by turns: the
+// one is no reason to have the time of the other begin anew.
+func TestStalledByTurns(t *testing.T) {
+	window := func(n uint32) []byte { return settings(setting(frames.SettingInitialWindowSize, n)) }
+	for name, turn := range map[string]func(tc *testConn, n int){
+		"settings": func(tc *testConn, n int) { tc.recv(window(uint32(n%2) << 20)) },
+		"an octet for one, and then for the other": func(tc *testConn, n int) {
+			tc.recv(windowUpdate([]frames.StreamID{0, 1, 3}[n%3], 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc := newTestConn(t, Config{KeepAlive: -1})
+			tc.whole = true
+			bodies := [2]*testRelease{tc.release("body 1"), tc.release("body 3")}
+			tc.app.request = func(s *Stream) {
+				mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
+				mustDo(t, tc.c.WriteRegion(s, make([]byte, 1<<20), bodies[s.id/2], true))
+			}
+			tc.recv(tc.get(1), tc.get(3))
+			tc.drain()
+			n := 0
+			for tc.err == nil && tc.c.OpenStreams() > 0 && n < 1000 {
+				tc.pass(20*second, nil)
+				tc.lines = nil
+				if n++; tc.err == nil {
+					turn(tc, n)
+					tc.turn()
+				}
+			}
+			if n > 9 {
+				t.Errorf("the streams are held for %d times 20 s", n)
+			}
+			tc.errSeen = true
+			for _, b := range bodies {
+				tc.wantReleased("cut", b, 1)
+			}
+		})
+	}
+}
+
+// TestLateTogether has two streams be late at once, and the application reset the second
+// because of the first: that one is not touched any more.
+func TestLateTogether(t *testing.T) {
+	t.Run("out", func(t *testing.T) {
+		tc := newTestConn(t, Config{KeepAlive: -1})
+		tc.whole = true
+		tc.recv(settings(setting(frames.SettingInitialWindowSize, 0)))
+		streams := map[frames.StreamID]*Stream{}
+		tc.app.request = func(s *Stream) {
+			streams[s.id] = s
+			mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
+			mustDo(t, tc.c.Write(s, make([]byte, 5000), true))
+		}
+		tc.recv(tc.get(1), tc.get(3))
+		tc.drain()
+		tc.app.closed = func(s *Stream, _ error) {
+			delete(streams, s.id)
+			for _, other := range streams {
+				tc.c.Reset(other, frames.ErrCodeInternal)
+			}
+		}
+		tc.pass(time.Hour, nil)
+		slices.Sort(tc.lines)
+		if got := fmt.Sprint(tc.lines); got != "[RST_STREAM 1 CANCEL RST_STREAM 3 INTERNAL_ERROR]" && got != "[RST_STREAM 1 INTERNAL_ERROR RST_STREAM 3 CANCEL]" {
+			t.Errorf("the peer sees %s", got)
+		}
+		tc.lines = nil
+		tc.wantAlive("the connection goes on", 5)
+	})
+	t.Run("in", func(t *testing.T) {
+		tc := newTestConn(t, Config{KeepAlive: -1})
+		tc.whole = true
+		streams := map[frames.StreamID]*Stream{}
+		tc.app.request = func(s *Stream) {
+			streams[s.id] = s
+			mustDo(t, tc.c.WriteHeaders(s, 200, nil, false))
+		}
+		tc.recv(tc.post(1), tc.post(3))
+		tc.drain()
+		tc.app.closed = func(s *Stream, _ error) {
+			delete(streams, s.id)
+			for _, other := range streams {
+				tc.c.Reset(other, frames.ErrCodeInternal)
+			}
+		}
+		tc.pass(time.Hour, nil)
+		tc.wantCrossed(LimitBodyIn, 1)
+		for _, s := range tc.sh.streams.Values() {
+			if s.late {
+				t.Error("a stream that nobody has any more is late")
+			}
+		}
+		tc.lines = nil
+		tc.app.events = nil
+		tc.app.closed = nil
+		tc.wantAlive("the connection goes on", 5)
+	})
 }
 
 // TestBlockedByUs has a full socket, and a stream that others go before: neither
@@ -460,4 +560,18 @@ func TestTickEvery(t *testing.T) {
 			t.Errorf("%+v: every %v, want %v", tt.cfg, got, tt.want)
 		}
 	}
+}
+
+// TestEmptyUnknownFrame ends what came with a frame that has nothing in it and is of no
+// known type: it is whole.
+func TestEmptyUnknownFrame(t *testing.T) {
+	tc := newTestConn(t, Config{KeepAlive: -1})
+	tc.whole = true
+	tc.app.request = func(*Stream) {}
+	tc.recv(tc.get(1), frame(0x42, 0, 0, ""))
+	if took := tc.pass(time.Hour, nil); took != time.Hour {
+		t.Errorf("ended after %v: %v", took, tc.err)
+	}
+	tc.app.events = nil
+	tc.wantAlive("the connection goes on", 3)
 }

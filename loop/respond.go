@@ -276,8 +276,8 @@ func isLongLived(contentType string) bool {
 }
 
 // LongLived frees the exchange of the timeouts for bodies that come, or are taken,
-// too slowly: see [h2.Config]. Requests and responses of gRPC, responses of type
-// text/event-stream and CONNECT are free of them anyway.
+// too slowly: see [h2.Config]. Responses of gRPC and of type text/event-stream, CONNECT,
+// and requests of gRPC until the response begins, are free of them anyway.
 func (x *Exchange) LongLived() {
 	switch {
 	case x.isDead():

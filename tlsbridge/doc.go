@@ -137,7 +137,8 @@
 // record sizing, which would cut the first 128 KiB into records of 1.2 KiB and
 // up, and to leave out the cipher suites that HTTP/2 prohibits, unless CipherSuites
 // names them: then [Bridge.AllowsHTTP2] tells. (What GetConfigForClient returns is
-// not cloned in each handshake if both settings are there.) Without CipherSuites
+// not cloned in each handshake if both settings are there, and no KeyLogWriter, whose
+// panics are to end no more than the handshake.) Without CipherSuites
 // TLS 1.0 and 1.1 find none, whatever MinVersion says. Later changes of the
 // original are not seen: rotate ticket keys with [Server.SetSessionTicketKeys],
 // exchange certificates with [Server.SetCertificates] or behind the callbacks that
