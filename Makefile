@@ -63,7 +63,7 @@ unit: test-tools $(GOTESTSUM)
 	timeout --kill-after=10 420 $(GO_TEST) -shuffle=on -timeout 6m
 
 race: test-tools $(GOTESTSUM)
-	timeout --kill-after=10 720 $(GO_TEST) -race -timeout 10m
+	timeout --kill-after=10 900 $(GO_TEST) -race -timeout 12m
 
 # Modules of their own, because of what they need: what others have written for
 # net/http, served by loop, and examples.

@@ -249,7 +249,7 @@ func TestHooksRefused(t *testing.T) {
 	}
 	p := ts.open(cleartext)
 	p.fetch("/there?q", "x-a", long, "x-b", long).want(t, "431", "")
-	check("431", 431, "", "", "")
+	check("431", 431, "GET", "/there", "")
 	p.answer(p.post("/slow")).want(t, "408", "")
 	check("408", 408, "POST", "/slow", "POST /slow")
 	nc := ts.dialHTTP1(cleartext)
