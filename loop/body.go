@@ -119,7 +119,7 @@ const skipLimit = 64 << 10
 // without waiting if there is no body, if the body is long, and if the client
 // waits to be told whether to send it.
 func (x *Exchange) AfterBody(f Handler) {
-	if x.isDead() || x.off != nil || x.conn.protocol.requestEnded(x) || x.request.ContentLength > skipLimit || x.expectsContinue() {
+	if x.isDead() || x.off != nil || x.conn.protocol.requestEnded(x) || x.isTunnel() || x.request.ContentLength > skipLimit || x.expectsContinue() {
 		f(x)
 		return
 	}
@@ -131,6 +131,10 @@ func (x *Exchange) AfterBody(f Handler) {
 		}
 	}
 }
+
+// isTunnel: "A CONNECT request message does not have content." RFC 9110, Section 9.3.6.
+// Nor does it end before the answer.
+func (x *Exchange) isTunnel() bool { return x.request.Method == "CONNECT" }
 
 func (x *Exchange) expectsContinue() bool {
 	return strings.EqualFold(x.Header("expect"), "100-continue")

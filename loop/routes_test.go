@@ -128,6 +128,18 @@ func TestRefusedWithBody(t *testing.T) {
 	})
 }
 
+// TestRefusedTunnel refuses a CONNECT at once: nothing would end before the answer.
+func TestRefusedTunnel(t *testing.T) {
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) { srv.Handle("GET /page", say("page")) })
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		ts.t = t
+		p := ts.open(tr)
+		id := p.headers("CONNECT", "", false, ":scheme", "")
+		p.flush()
+		p.answer(id).want(t, "404", "404 page not found\n")
+	})
+}
+
 // TestHandlePanics registers what must not be registered.
 func TestHandlePanics(t *testing.T) {
 	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
