@@ -28,8 +28,8 @@ type Listener struct {
 	TLS *tls.Config
 
 	// RedirectHTTPS is the port on which the same is served over TLS: requests in
-	// cleartext HTTP/1.1 are answered with a redirect there, before there are routes
-	// and middleware for them; Hooks.RequestDone sees them. 0 for none.
+	// cleartext are answered with a redirect there, over HTTP/1.1 and HTTP/2, before
+	// there are routes and middleware for them; Hooks.RequestDone sees them. 0 for none.
 	RedirectHTTPS int
 
 	// Handshakes says where TLS handshakes run. Default: HandshakesAuto.

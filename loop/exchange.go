@@ -131,8 +131,13 @@ func (x *Exchange) describe(r *message.Request) {
 	}
 }
 
-// dispatch finds the route of a new request and calls it.
+// dispatch finds the route of a new request and calls it. Where the same is over TLS,
+// there is none.
 func (x *Exchange) dispatch() {
+	if c := x.conn; c.bridge == nil && c.ln.redirectHTTPS.Load() > 0 {
+		x.call(redirectHTTPS)
+		return
+	}
 	r := x.request
 	m := &x.match
 	x.conn.loop.srv.routes.Match(m, r.Method, r.Authority, x.path, x.query)

@@ -54,10 +54,6 @@ func (h *http1) Request(s *h1.Stream) {
 	if h.loop.turnsAway && x.turnAway() {
 		return
 	}
-	if h.ln.redirectHTTPS.Load() > 0 && h.bridge == nil {
-		x.call(redirectHTTPS)
-		return
-	}
 	x.dispatch()
 }
 

@@ -398,8 +398,8 @@ func TestHTTP1IdleTimeout(t *testing.T) {
 	eventually(t, "they are counted", func() bool { return ts.srv.Stats().Limits["idle"] == 2 })
 }
 
-// TestRedirectHTTPS sends clients in cleartext to the TLS port, and serves those
-// that speak HTTP/2.
+// TestRedirectHTTPS sends clients in cleartext to the TLS port, whichever version of HTTP
+// they speak.
 func TestRedirectHTTPS(t *testing.T) {
 	t.Parallel()
 	ts := newServer(t, loop.Config{Listeners: []loop.Listener{
@@ -431,5 +431,24 @@ func TestRedirectHTTPS(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	openOn(t, dialAddr(t, "tcp", ts.srv.Addrs()[0].String())).fetch("/").want(t, "200", "hello")
+	for _, tt := range []struct {
+		listener         int
+		method, path     string
+		ended            bool
+		headers          []string
+		status, location string
+	}{
+		{0, "GET", "/a/b?c=d", true, nil, "301", "https://example.com:8443/a/b?c=d"},
+		{0, "HEAD", "/", true, []string{":authority", "", "host", "example.com:8080"}, "301", "https://example.com:8443/"},
+		{1, "PUT", "/%41?", true, []string{":authority", "[::1]"}, "308", "https://[::1]/%41"},
+		{1, "OPTIONS", "*", true, nil, "400", ""},
+		{1, "CONNECT", "", false, []string{":scheme", ""}, "400", ""},
+	} {
+		p := openOn(t, dialAddr(t, "tcp", ts.srv.Addrs()[tt.listener].String()))
+		id := p.headers(tt.method, tt.path, tt.ended, tt.headers...)
+		p.flush()
+		if a := p.answer(id); a.status() != tt.status || a.get("location") != tt.location {
+			t.Errorf("%s %s with %q over HTTP/2: %s, %q", tt.method, tt.path, tt.headers, a.status(), a.get("location"))
+		}
+	}
 }

@@ -53,8 +53,9 @@ func TestReconfigure(t *testing.T) {
 	if n := streams(old); n != 7 {
 		t.Errorf("an old connection was told of %d streams", n)
 	}
-	old.fetch("/").want(t, "200", "hello")
-	old.fetch("/").want(t, "200", "hello") // the third
+	const elsewhere = "This server is at https://example.com:4433/\n"
+	old.fetch("/").want(t, "301", elsewhere)
+	old.fetch("/").want(t, "301", elsewhere) // the third
 	old.until("the end of the old connection", func() bool { return len(old.goAways) > 0 })
 	nc := ts.dial(cleartext)
 	send(nc, []byte("GET / HTTP/1.0\r\nHost: a\r\n\r\n"), false)

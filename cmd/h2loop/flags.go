@@ -43,9 +43,9 @@ FLAGS
  Where to serve
   --listen ADDR            over TLS; "" for nowhere (default :8443)
   --listen-cleartext ADDR  in cleartext; "" for nowhere (default :8080)
-  --redirect-https         answer cleartext HTTP/1.1 with a redirect to https on
-                           the port of the first --listen; --redirect-https=PORT
-                           names another
+  --redirect-https         answer what comes in cleartext with a redirect to
+                           https on the port of the first --listen;
+                           --redirect-https=PORT names another
 
   ADDR is host:port, :port for all addresses, unix:PATH for a unix socket, or
   fd:NAME for one that systemd hands over; fd:0 is the first of these.

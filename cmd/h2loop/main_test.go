@@ -532,24 +532,26 @@ func testCurlHTTP1(t *testing.T, curl string, p *process) {
 	}
 }
 
-// TestRedirectHTTPS sends a client of HTTP/1.1 to the TLS port.
+// TestRedirectHTTPS sends clients to the TLS port, of both versions of HTTP.
 func TestRedirectHTTPS(t *testing.T) {
 	p := start(t, append(both, "--redirect-https=8443")...)
-	c := newClient(nil)
-	tr := c.Transport.(*http.Transport)
-	tr.Protocols = new(http.Protocols)
-	tr.Protocols.SetHTTP1(true)
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	t.Cleanup(c.CloseIdleConnections)
-	resp, err := c.Get(p.urls[1] + "hello?x=y")
-	if err != nil {
-		t.Fatal(err)
+	for _, http2 := range []bool{false, true} {
+		c := newClient(nil)
+		tr := c.Transport.(*http.Transport)
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetHTTP1(!http2)
+		tr.Protocols.SetUnencryptedHTTP2(http2)
+		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		t.Cleanup(c.CloseIdleConnections)
+		resp, err := c.Get(p.urls[1] + "hello?x=y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if where := resp.Header.Get("Location"); resp.StatusCode != 301 || where != "https://127.0.0.1:8443/hello?x=y" {
+			t.Errorf("%s: %d to %q", resp.Proto, resp.StatusCode, where)
+		}
 	}
-	defer resp.Body.Close()
-	if where := resp.Header.Get("Location"); resp.StatusCode != 301 || where != "https://127.0.0.1:8443/hello?x=y" {
-		t.Errorf("%d to %q", resp.StatusCode, where)
-	}
-	get(t, newClient(nil), p.urls[1]+"hello") // HTTP/2 is served
 }
 
 func TestCurl(t *testing.T) {

@@ -56,8 +56,7 @@ func (cfg *Config) ServesTLS() bool {
 	return slices.ContainsFunc(cfg.Listeners, func(l Listener) bool { return l.TLS })
 }
 
-// RedirectPort returns the port to which cleartext HTTP/1.1 that comes to l is
-// redirected, or 0.
+// RedirectPort returns the port to which what comes to l in cleartext is redirected, or 0.
 func (cfg *Config) RedirectPort(l *Listener) int {
 	if !l.RedirectHTTPS.On || l.RedirectHTTPS.Port > 0 {
 		return l.RedirectHTTPS.Port
