@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -110,6 +112,29 @@ func TestClientCertificates(t *testing.T) {
 				got, _ := fetch(t, c, "https://"+tt.site+"/", func(r *http.Request) { r.Host = other })
 				if strings.HasPrefix(got, "200 ") != isAlike || strings.HasPrefix(got, "421 ") == isAlike {
 					t.Errorf("%s on a connection for %s: %q", other, tt.site, got)
+				}
+			}
+		}
+	}
+}
+
+// TestClientCertificatesInCleartext asks for each site where nobody can show a certificate.
+func TestClientCertificatesInCleartext(t *testing.T) {
+	in, _, _ := installClientCerts(t)
+	args := in.configure(strings.Replace(clientCertSites, "%s", "", 1))
+	socket := in.path("socket")
+	p := start(t, append(args, "--listen-cleartext", "127.0.0.1:0", "--listen-cleartext", "unix:"+socket)...)
+	for _, http2 := range []bool{true, false} {
+		overTCP, overUnix := in.client(p, http2), in.client(p, http2)
+		overUnix.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}
+		for site, want := range map[string]string{
+			"open.test": "200 hello", "given.test": "200 hello", "closed.test": "421 ", "other.test": "421 ", "any.test": "421 ",
+		} {
+			for name, c := range map[string]*http.Client{"TCP": overTCP, "a unix socket": overUnix} {
+				if got, resp := fetch(t, c, "http://"+site+"/"); !strings.HasPrefix(got, want) {
+					t.Errorf("%s on %s, %s: %q, want %q", site, name, resp.Proto, got, want)
 				}
 			}
 		}

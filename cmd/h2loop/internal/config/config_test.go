@@ -293,6 +293,28 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestNotesOnCleartext has sites that need certificates of clients, with listeners where
+// nobody can show one.
+func TestNotesOnCleartext(t *testing.T) {
+	const text = "clients cannot show a certificate in cleartext: what needs one is not served on "
+	for _, tt := range []struct{ listeners, rest, want string }{
+		{"{address = ':1'}, {address = ':2'}", "[[sites]]\ntls.client_auth = 'require_and_verify'", "f:3:1: sites[0].tls.client_auth: " + text + "listeners[1], listeners[2]"},
+		{"{address = ':1'}", "[tls]\nclient_auth = 'require_any'\n[[sites]]\n[[sites]]\ntls.client_auth = 'none'", "f:3:1: tls.client_auth: " + text + "listeners[1]"},
+		{"{address = ':1'}", "[tls]\nclient_auth = 'require_any'", "f:3:1: tls.client_auth: " + text + "listeners[1]"},
+		{"{address = ':1'}", "[tls]\nclient_auth = 'require_any'\n[[sites]]\ntls.client_auth = 'none'", ""},
+		{"{address = ':1'}", "[[sites]]\ntls.client_auth = 'verify_if_given'", ""},
+		{"{address = ':1', redirect_https = true}", "[[sites]]\ntls.client_auth = 'require_any'", ""},
+	} {
+		cfg, problems := Parse("f", []byte("listeners = [{address = ':443', tls = true}, "+tt.listeners+"]\n"+tt.rest))
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		if notes := cfg.Notes(time.Now()); notes.Error() != tt.want {
+			t.Errorf("%s with %q:\n got %v\nwant %s", tt.listeners, tt.rest, notes, tt.want)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "bad.toml", "loops = x")

@@ -4,11 +4,14 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Notes finds what is not wrong, and likely not meant: certificates that have expired or
-// are not for a host of their site, secrets that everybody may read. cfg has been checked.
+// are not for a host of their site, secrets that everybody may read, listeners on which a
+// site is never served. cfg has been checked.
 func (cfg *Config) Notes(now time.Time) Problems {
 	c := &checker{cfg: cfg}
 	c.secret("tls.ticket_keys", cfg.TLS.TicketKeys)
@@ -35,7 +38,33 @@ func (cfg *Config) Notes(now time.Time) Problems {
 			}
 		}
 	}
+	c.certificatesInCleartext()
 	return c.problems
+}
+
+// certificatesInCleartext notes sites that need certificates of clients beside listeners
+// where these cannot show any, and are not sent elsewhere.
+func (c *checker) certificatesInCleartext() {
+	var open []string
+	for i := range c.cfg.Listeners {
+		if l := &c.cfg.Listeners[i]; !l.TLS && c.cfg.RedirectPort(l) == 0 {
+			open = append(open, fmt.Sprintf("listeners[%d]", i))
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	needs := func(field string, auth ClientAuth) {
+		if NeedsCertificate(auth.Type()) {
+			c.add(field, "clients cannot show a certificate in cleartext: what needs one is not served on %s", strings.Join(open, ", "))
+		}
+	}
+	if len(c.cfg.Sites) == 0 || slices.ContainsFunc(c.cfg.Sites, func(s Site) bool { return s.TLS.ClientAuth == 0 }) {
+		needs("tls.client_auth", c.cfg.TLS.ClientAuth)
+	}
+	for i := range c.cfg.Sites {
+		needs(fmt.Sprintf("sites[%d].tls.client_auth", i), c.cfg.Sites[i].TLS.ClientAuth)
+	}
 }
 
 // secret notes a file that everybody may read.

@@ -41,7 +41,7 @@ type (
 	Switch string
 )
 
-// A Redirect says to which port cleartext HTTP/1.1 is redirected.
+// A Redirect says to which port what comes in cleartext is redirected.
 type Redirect struct {
 	On   bool
 	Port int // 0 for that of the first listener for TLS
@@ -375,3 +375,9 @@ func (c ClientAuth) Type() tls.ClientAuthType { return tls.ClientAuthType(max(in
 
 // NeedsCA reports whether there must be somebody whose certificates are believed.
 func (c ClientAuth) NeedsCA() bool { return c.Type() >= tls.VerifyClientCertIfGiven }
+
+// NeedsCertificate reports whether clients must show a certificate, which they cannot in
+// cleartext.
+func NeedsCertificate(auth tls.ClientAuthType) bool {
+	return auth == tls.RequireAnyClientCert || auth == tls.RequireAndVerifyClientCert
+}

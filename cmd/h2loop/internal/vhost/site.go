@@ -135,7 +135,7 @@ func (h *Hosts) take(x *loop.Exchange) (*site, *directory) {
 	for {
 		set := h.current.Load()
 		s := set.of(x.Host())
-		if s == nil || x.TLS() != nil && !s.admits(x.TLS(), set) {
+		if s == nil || !s.admits(x.TLS(), set) {
 			return nil, nil
 		}
 		if s.dir == nil || s.dir.take() {

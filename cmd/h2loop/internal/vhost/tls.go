@@ -100,10 +100,13 @@ func (s *site) initTLS(cfg *config.Config, described *config.Site) error {
 	return nil
 }
 
-// admits reports whether a connection will do for requests to s: it was not made under
-// the rules of another site, and s would accept what the client has shown. The latter
-// also holds for connections that were made before a reload.
+// admits reports whether a connection, whose TLS is nil in cleartext, will do for requests
+// to s: it was not made under the rules of another site, and s would accept what the client
+// has shown. The latter also holds for connections that were made before a reload.
 func (s *site) admits(c *tls.ConnectionState, set *set) bool {
+	if c == nil {
+		return !config.NeedsCertificate(s.rules.auth)
+	}
 	if made := set.of(c.ServerName); made != nil && made.rules != s.rules {
 		return false
 	}
