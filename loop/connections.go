@@ -244,7 +244,7 @@ func streamState(id uint32, x *Exchange, st h2.StreamState, now time.Duration) S
 	if x == nil || x.request == nil {
 		return s
 	}
-	s.Method, s.Host, s.Pattern, s.Age = x.request.Method, x.request.Authority, x.match.Pattern, max(now-x.began, 0)
+	s.Method, s.Host, s.Pattern, s.Age = x.request.Method, x.request.Authority, x.Pattern(), max(now-x.began, 0)
 	s.Path = x.request.Path[:min(len(x.request.Path), maxShownPath)]
 	return s
 }

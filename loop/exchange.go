@@ -316,8 +316,14 @@ func (x *Exchange) Host() string { return x.seen().Authority }
 // Scheme returns "https" or "http", as the client said.
 func (x *Exchange) Scheme() string { return x.seen().Scheme }
 
-// Pattern returns the pattern of the route that matched.
-func (x *Exchange) Pattern() string { return x.match.Pattern }
+// Pattern returns the pattern of the route that takes the request, "" if none does: one
+// that is redirected to a clean path, or to the slash behind it, is not taken yet.
+func (x *Exchange) Pattern() string {
+	if !x.match.Found {
+		return ""
+	}
+	return x.match.Pattern
+}
 
 // PathValue returns what the wildcard name of the pattern matched, decoded.
 func (x *Exchange) PathValue(name string) string {

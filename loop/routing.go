@@ -25,7 +25,8 @@ type Route struct {
 
 // A Middleware makes a handler that does something before, in place of, or after
 // another. It runs on the loop, whatever kind the route is of, and the route is known:
-// [Exchange.Pattern] and [Exchange.PathValue] tell. It may answer and not call next;
+// [Exchange.Pattern] and [Exchange.PathValue] tell; the pattern is "" for a request that no
+// route takes, which next refuses or redirects. It may answer and not call next;
 // what it sets of the response holds unless next changes it. For what takes time, see
 // [Exchange.Suspend].
 //

@@ -23,6 +23,34 @@ func mark(name string) loop.Middleware {
 	}
 }
 
+// TestMiddlewareSeesNoRoute asks for what no route takes: as http.ServeMux, the server
+// refuses it, or redirects to what one takes.
+func TestMiddlewareSeesNoRoute(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		srv.Use(func(next loop.Handler) loop.Handler {
+			return func(x *loop.Exchange) {
+				_ = x.SetHeader("x-route", fmt.Sprintf("%q %q", x.Pattern(), x.PathValue("path")))
+				next(x)
+			}
+		})
+		srv.Handle("GET /tree/{path...}", say("tree"))
+	})
+	p := ts.open(cleartext)
+	for path, want := range map[string][3]string{
+		"/tree/a":       {"200", "", `"GET /tree/{path...}" "a"`},
+		"/tree":         {"307", "/tree/", `"" ""`},
+		"/tree//a":      {"307", "/tree/a", `"" ""`},
+		"/tree/../tree": {"307", "/tree/", `"" ""`},
+		"/other":        {"404", "", `"" ""`},
+	} {
+		a := p.fetch(path)
+		if got := [3]string{a.status(), a.get("location"), a.get("x-route")}; got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 // TestMiddleware sees which middleware runs, in which order.
 func TestMiddleware(t *testing.T) {
 	t.Parallel()

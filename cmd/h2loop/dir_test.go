@@ -1,12 +1,93 @@
 package main
 
 import (
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+// TestUncleanPaths asks for paths that http.ServeMux redirects to where they lead.
+func TestUncleanPaths(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"index.html", "sub/index.html", "assets/a.css"} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(filepath.Base(name)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, append([]string{dir}, both...)...)
+	for _, http2 := range []bool{true, false} {
+		c := newClient(nil)
+		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		t.Cleanup(c.CloseIdleConnections)
+		if !http2 {
+			c.Transport.(*http.Transport).Protocols = new(http.Protocols)
+			c.Transport.(*http.Transport).Protocols.SetHTTP1(true)
+		}
+		for path, want := range map[string]string{
+			"/":                       "200 index.html",
+			"/assets/a.css":           "200 a.css",
+			"//":                      "307 /",
+			"/assets//a.css?x=y":      "307 /assets/a.css?x=y",
+			"//sub":                   "307 /sub",
+			"/a/../../etc/passwd":     "307 /etc/passwd",
+			"/nonexistent//app.js":    "307 /nonexistent/app.js",
+			"//evil.example/%2e%2e//": "307 /evil.example/%2e%2e/",
+			`/\evil.example//`:        "307 /%5Cevil.example/",
+			"/sub":                    "301 /sub/",
+		} {
+			for _, base := range p.urls {
+				resp, body := getAsIs(t, c, strings.TrimSuffix(base, "/"), path)
+				got := strconv.Itoa(resp.StatusCode) + " " + resp.Header.Get("Location")
+				if resp.StatusCode == 200 {
+					got += body
+				}
+				if got != want {
+					t.Errorf("%s of %s, %s: %q, want %q", path, base, resp.Proto, got, want)
+				}
+			}
+		}
+	}
+	// In absolute-form, no path is the root.
+	nc, err := net.Dial("tcp", p.addr(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, _ = io.WriteString(nc, "GET http://any.example HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n")
+	if got, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") || !strings.HasSuffix(string(got), "\r\n\r\nindex.html") {
+		t.Errorf("absolute-form: %q, %v", got, err)
+	}
+}
+
+// getAsIs asks for a path that the client is not to change.
+func getAsIs(t *testing.T, c *http.Client, base, path string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.URL.Opaque = "//" + req.URL.Host + path
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
 
 // TestDirectoryFlags has a directory served with all that the flags can say of it.
 func TestDirectoryFlags(t *testing.T) {
