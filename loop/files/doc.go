@@ -11,7 +11,7 @@
 // [Options.List], to a list of what is in it. [Options.NotFound] is the page for what
 // is not there. Nothing outside the directory is reached, whatever the path says and
 // wherever symbolic links point ([os.Root] sees to that), and no name that begins with
-// a dot.
+// a dot, but .well-known in the root (RFC 8615).
 //
 // # What may block
 //

@@ -161,6 +161,10 @@ func hasEncodedSlash(path string) bool {
 	}
 }
 
+// wellKnown is the one name with a dot before it that is served, in the root: what sites
+// are asked for by everybody is below it (RFC 8615).
+const wellKnown = ".well-known"
+
 // isServable reports whether each element of name may be the name of a file
 // that is served: not empty, not hidden, neither "." nor "..".
 func isServable(name string) bool {
@@ -168,16 +172,19 @@ func isServable(name string) bool {
 		return false
 	}
 	name = strings.TrimSuffix(name, "/")
-	if name == "" {
+	if name == "" || name == wellKnown {
 		return true
 	}
-	for elem := range strings.SplitSeq(name, "/") {
-		if elem == "" || elem[0] == '.' {
+	for elem := range strings.SplitSeq(strings.TrimPrefix(name, wellKnown+"/"), "/") {
+		if !isVisible(elem) {
 			return false
 		}
 	}
 	return true
 }
+
+// isVisible reports whether name may be that of a file which is served wherever it is.
+func isVisible(name string) bool { return name != "" && name[0] != '.' }
 
 // retryAfter is how long, in seconds, a client is told to wait if we are busy.
 const retryAfter = "1"

@@ -242,6 +242,55 @@ func TestNoEscape(t *testing.T) {
 	}
 }
 
+// TestWellKnown serves the one directory whose name begins with a dot, and nothing hidden
+// in it.
+func TestWellKnown(t *testing.T) {
+	s := newSite(t, Options{List: true})
+	s.write(".well-known/acme-challenge/token", []byte("key"))
+	for _, name := range []string{
+		".well-known/.hidden", ".well-known/.git/config", ".well-known/.well-known/x", "sub/.well-known/x", ".well-known2/x", ".well-know/x",
+	} {
+		s.write(name, []byte("secret"))
+	}
+	for path, want := range map[string]int{
+		"/.well-known/acme-challenge/token":                         200,
+		"/%2ewell-known/acme-challenge/token":                       200,
+		"/.well-known":                                              301,
+		"/.well-known/":                                             200,
+		"/.well-known/acme-challenge":                               301,
+		"/.well-known/missing":                                      404,
+		"/.well-known/.hidden":                                      404,
+		"/.well-known/.git/config":                                  404,
+		"/.well-known/.well-known/x":                                404,
+		"/.well-known/acme-challenge/%2e%2e/x":                      404,
+		"/.well-known/%2e%2e/sub/.well-known/x":                     404,
+		"/.well-known%2facme-challenge%2ftoken":                     404,
+		"/sub/.well-known/x":                                        404,
+		"/.well-known2/x":                                           404,
+		"/.well-know/x":                                             404,
+		"/.Well-Known/acme-challenge/token":                         404,
+		"/.well-known/acme-challenge/token/../../../.well-known2/x": 404,
+	} {
+		for _, prefix := range []string{"", "/all"} {
+			r := s.get(prefix + path)
+			if r.StatusCode == 307 { // to the same path, cleaned
+				r = s.get(s.locationPath(r))
+			}
+			if r.StatusCode != want {
+				t.Errorf("%s%s: %d, want %d", prefix, path, r.StatusCode, want)
+			}
+			if strings.Contains(r.body, "secret") || strings.Contains(r.body, "./.git") || strings.Contains(r.body, "./.hidden") {
+				t.Errorf("%s%s gives away %q", prefix, path, r.body)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/sub/"} {
+		if r := s.get(path); r.StatusCode != 200 || strings.Contains(r.body, "well-known") {
+			t.Errorf("%s: %d, lists\n%s", path, r.StatusCode, r.body)
+		}
+	}
+}
+
 func TestSymlinks(t *testing.T) {
 	s := newSite(t, Options{})
 	outside := t.TempDir()

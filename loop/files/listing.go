@@ -103,7 +103,7 @@ func (f *Files) readDir(name string) (entries []entry, more bool, err error) {
 // entryOf looks at a name, as a request for it would: a link that leads out is
 // not there.
 func (f *Files) entryOf(dir, base string) (entry, bool) {
-	if !isServable(base) {
+	if !isVisible(base) {
 		return entry{}, false
 	}
 	info, err := f.root.Stat(path.Join(dir, base))

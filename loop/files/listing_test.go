@@ -75,7 +75,7 @@ func TestIndex(t *testing.T) {
 	if r := s.get("/old/"); !strings.Contains(r.body, "./index.html") {
 		t.Errorf("%d %q, want a list", r.StatusCode, r.body)
 	}
-	for _, name := range []string{".hidden", "a/b", "..", "/", "a/"} {
+	for _, name := range []string{".hidden", ".well-known", "a/b", "..", "/", "a/", "a\x00"} {
 		if f, err := New(s.dir, Options{Index: name}); err == nil || !strings.Contains(err.Error(), "Options.Index") {
 			t.Errorf("%q is taken as an index: %v, %v", name, f, err)
 		}

@@ -142,7 +142,7 @@ func (opts *Options) validate() error {
 		return errors.New("Options.Compress needs Options.Cache, which is negative")
 	case opts.CompressMin > 0 && opts.CompressMax > 0 && opts.CompressMin > opts.CompressMax:
 		return errors.New("Options.CompressMin is more than Options.CompressMax")
-	case opts.Index != "" && (!isServable(opts.Index) || strings.Contains(opts.Index, "/")):
+	case opts.Index != "" && (!isVisible(opts.Index) || strings.ContainsAny(opts.Index, "/\x00")):
 		return fmt.Errorf("Options.Index: %q cannot be the name of a file that is served", opts.Index)
 	}
 	for i, rule := range opts.CacheControl {

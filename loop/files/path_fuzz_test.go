@@ -39,7 +39,7 @@ func newTrap(t testing.TB) *trap {
 		"www/a.txt": "a", "www/index.html": "home", "www/sub/index.html": "sub", "www/sub/b.txt": "b", "www/sub/deep/c.txt": "c",
 		"www/.env": secret, "www/.git/config": secret, "www/sub/.hidden": secret, "www/sub/.hid/x.txt": secret, "www/...": secret, "www/..x": secret,
 		"www/odd name%2e.txt": "odd", "www/back\\slash": "odd", "www/ü": "odd", "www/%2e%2e": "odd", "www/a.txt.gz": "compressed",
-		"www/sub/index.html~": "odd",
+		"www/sub/index.html~": "odd", "www/.well-known/security.txt": "contact", "www/.well-known/.env": secret, "www/sub/.well-known/x.txt": secret,
 	} {
 		name = filepath.Join(base, name)
 		err := os.MkdirAll(filepath.Dir(name), 0o755)
@@ -74,10 +74,13 @@ func newTrap(t testing.TB) *trap {
 // router has left as it is: the status, and the body if it is 200. It thinks of names
 // as one does who decodes the path, splits it, and opens what it finds.
 func (tr *trap) answer(rawPath string) (status int, body string) {
-	for elem := range strings.SplitSeq(strings.TrimPrefix(rawPath, "/"), "/") {
+	for i, elem := range strings.Split(strings.TrimPrefix(rawPath, "/"), "/") {
 		name, err := url.PathUnescape(elem)
 		if err != nil {
 			return 400, "" // or 404
+		}
+		if i == 0 && name == ".well-known" {
+			continue
 		}
 		if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
 			return 404, ""
@@ -151,7 +154,7 @@ func FuzzPath(f *testing.F) {
 		"/%2e%2e/secret.txt", "/sub/..%2f..%2fsecret.txt", "/sub/%2e%2e%2f%2e%2e/secret.txt", "//secret.txt", "/..%5csecret.txt", "/.env", "/%2eenv",
 		"/.git/config", "/sub/.hid/x.txt", "/sub//.hidden", "/...", "/..x", "/odd%20name%252e.txt", "/back\\slash", "/\xc3\xbc", "/%c3%bc", "/%252e%252e",
 		"/a.txt/", "/a.txt/..", "/./a.txt", "/a.txt%00", "/a.txt%00/../../secret.txt", "/%", "/%zz", "/a%2", "/sub/%2e/b.txt", "/sub/../.env",
-		"/%ff%fe", "/a.txt.gz", "/sub/b.txt.gz", "/sub/index.html~", "/sub/out/secret.txt", "/%2Fetc/passwd", "/a.txt?x=/../../secret.txt", "/;/a.txt",
+		"/%ff%fe", "/a.txt.gz", "/sub/b.txt.gz", "/sub/index.html~", "/sub/out/secret.txt", "/.well-known/security.txt", "/.well-known", "/.well-known//", "/.well-known/.env", "/sub/.well-known/x.txt", "/.well-known/../sub/.well-known/x.txt", "/%2Fetc/passwd", "/a.txt?x=/../../secret.txt", "/;/a.txt",
 	} {
 		f.Add(p)
 	}
