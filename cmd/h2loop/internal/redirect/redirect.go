@@ -31,6 +31,8 @@ type target struct {
 type piece struct {
 	text     string
 	wildcard string
+	rest     int // slashes before {wildcard...}, which matches the rest of the path; 0 for a segment
+	inQuery  bool
 }
 
 var wildcards = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -43,21 +45,27 @@ type (
 
 // Add has requests for paths that match from, a pattern of http.ServeMux without
 // method and host, be sent to a path or a URL, in which {name} stands for what the
-// wildcard of that name has matched. The query goes with it, unless to has one.
+// wildcard of that name has matched, escaped; it matches no . and .. segments, which would
+// lead out of where to says. The query goes with it, unless to has one.
 // Without a status it is 301 for GET and HEAD, and 308 for other methods.
 func (t *Table) Add(from, to string, status int) error {
 	if !strings.HasPrefix(from, "/") {
 		return FromError{fmt.Errorf("%q does not begin with a slash", from)}
 	}
 	var names []string
-	for _, m := range wildcards.FindAllStringSubmatch(from, -1) {
-		names = append(names, strings.TrimSuffix(m[1], "..."))
+	rest, slashes := "", 0
+	for _, m := range wildcards.FindAllStringSubmatchIndex(from, -1) {
+		name, isRest := strings.CutSuffix(from[m[2]:m[3]], "...")
+		if names = append(names, name); isRest {
+			rest, slashes = name, strings.Count(from[:m[0]], "/")
+		}
 	}
 	dest, err := parseTarget(to, names)
 	if err != nil {
 		return ToError{err}
 	}
 	dest.status = status
+	dest.setRest(rest, slashes)
 	if err := t.routes.Add(from, dest); err != nil {
 		return FromError{err}
 	}
@@ -90,7 +98,7 @@ func parseTarget(to string, names []string) (*target, error) {
 		if !slices.Contains(names, name) || name == "$" {
 			return nil, fmt.Errorf("%q: the pattern has no wildcard {%s}", to, name)
 		}
-		t.pieces = append(t.pieces, piece{text: to[at:m[0]]}, piece{wildcard: name})
+		t.pieces = append(t.pieces, piece{text: to[at:m[0]]}, piece{wildcard: name, inQuery: strings.Contains(to[:m[0]], "?")})
 		at = m[1]
 	}
 	rest := to[at:]
@@ -99,6 +107,15 @@ func parseTarget(to string, names []string) (*target, error) {
 	}
 	t.pieces = append(t.pieces, piece{text: rest})
 	return t, nil
+}
+
+// setRest says which wildcard matches the rest of the path, behind how many slashes.
+func (t *target) setRest(wildcard string, slashes int) {
+	for i := range t.pieces {
+		if p := &t.pieces[i]; wildcard != "" && p.wildcard == wildcard {
+			p.rest = slashes
+		}
+	}
 }
 
 // Find returns where a request is to be sent. It may be called from any goroutine.
@@ -120,11 +137,14 @@ func (t *Table) Find(method, path, rawQuery string) (location string, status int
 	}
 	var b strings.Builder
 	for _, p := range m.Value.pieces {
-		if p.wildcard == "" {
-			b.WriteString(p.text)
-		} else {
-			b.WriteString(escape(m.PathValue(p.wildcard)))
+		text, ok := p.text, true
+		if p.wildcard != "" {
+			text, ok = p.expand(m, path)
 		}
+		if !ok {
+			return "", 0, false
+		}
+		b.WriteString(text)
 	}
 	location = b.String()
 	if strings.HasPrefix(location, "//") { // a wildcard has matched nothing; this would name a host
@@ -141,12 +161,25 @@ func (t *Table) Find(method, path, rawQuery string) (location string, status int
 	return location, status, true
 }
 
-// escape makes a path of what a wildcard has matched. It does not begin with a slash:
-// behind another one, that would be the name of a host.
-func escape(value string) string {
-	parts := strings.Split(strings.TrimLeft(value, "/"), "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
+// expand returns what the wildcard has matched in path, escaped for where it stands: a
+// slash that was escaped stays so. It reports false for what would lead out of where to
+// says, by . or .. segments.
+func (p *piece) expand(m *route.Match[*target], path string) (text string, ok bool) {
+	value := m.PathValue(p.wildcard)
+	if p.inQuery {
+		return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), true
 	}
-	return strings.Join(parts, "/")
+	if p.rest == 0 {
+		return url.PathEscape(value), value != "." && value != ".."
+	}
+	if slices.ContainsFunc(strings.Split(value, "/"), func(s string) bool { return s == "." || s == ".." }) {
+		return "", false
+	}
+	segments := strings.Split(path, "/")[p.rest:]
+	for i, s := range segments {
+		if s, err := url.PathUnescape(s); err == nil { // as it has matched
+			segments[i] = url.PathEscape(s)
+		}
+	}
+	return strings.Join(segments, "/"), true
 }

@@ -18,6 +18,9 @@ func TestFind(t *testing.T) {
 		{"/all/{rest...}", "/{rest}", 307},
 		{"/swap/{a}/{rest...}", "/{rest}/{a}", 0},
 		{"/away/{rest...}", "https://example.org/{rest...}", 0},
+		{"/users/{id}", "/user/{id}/public", 0},
+		{"/s/{a}/{p...}", "https://cdn.example/static/{p...}?by={a}", 0},
+		{"/q/{p...}", "/find?path={p}&x=1", 0},
 	} {
 		if err := table.Add(r.from, r.to, r.status); err != nil {
 			t.Fatal(err)
@@ -33,11 +36,25 @@ func TestFind(t *testing.T) {
 		{"GET", "/old/", "", "/new/", 301},
 		{"GET", "/old/here", "q=1", "https://example.org/there?x=1", 302},
 		{"HEAD", "/user/a%3Fb/", "q=1", "/u?id=a%3Fb", 301},
-		{"GET", "/all/%2Fexample.org", "", "/example.org", 307}, // no //example.org
+		{"GET", "/all/%2Fexample.org", "", "/%2Fexample.org", 307}, // no //example.org
 		{"GET", "/all/%5Cexample.org", "", "/%5Cexample.org", 307},
 		{"GET", "/all/a%0d%0ab", "", "/a%0D%0Ab", 307},
 		{"GET", "/away/@other.example", "", "https://example.org/@other.example", 301},
 		{"GET", "/swap/example.org/", "q", "/example.org?q", 301}, // no //example.org
+		{"GET", "/users/a b\xff%2e", "", "/user/a%20b%FF./public", 301},
+		{"GET", "/users/..%2f..%2fadmin", "", "/user/..%2F..%2Fadmin/public", 301},
+		{"GET", "/users/a%2fb", "", "/user/a%2Fb/public", 301},
+		{"GET", "/users/%2e%2e", "", "", 0},
+		{"GET", "/users/%2e", "", "", 0},
+		{"GET", "/s/x/a%2fb/c", "", "https://cdn.example/static/a%2Fb/c?by=x", 301},
+		{"GET", "/s/x/...", "", "https://cdn.example/static/...?by=x", 301},
+		{"GET", "/s/x/a%5c..%5cb", "", "https://cdn.example/static/a%5C..%5Cb?by=x", 301},
+		{"GET", "/s/x/..%2f..%2fsecret", "", "", 0},
+		{"GET", "/s/x/a%2f..%2F..", "", "", 0},
+		{"GET", "/s/x/%2e%2e/x", "", "", 0},
+		{"GET", "/s/x/a/%2E", "", "", 0},
+		{"GET", "/s/a&b=c+d%20%23%2f/", "", "https://cdn.example/static/?by=a%26b%3Dc%2Bd%20%23%2F", 301},
+		{"GET", "/q/a/%2e%2e&y=2", "", "/find?path=a%2F..%26y%3D2&x=1", 301},
 		{"GET", "/other", "", "", 0},
 		{"GET", "/old", "", "", 0},
 	} {
@@ -73,6 +90,7 @@ func TestAddErrors(t *testing.T) {
 		{"/a/{x}", "javascript:alert(1)", false, "begin with"},
 		{"/a/{x}", "/a b", false, "no path"},
 		{"/a/{x}", "/a{", false, "brace"},
+		{"/x...}", "/{y}", false, "no wildcard {y}"},
 		{"/a/{$}", "/{$}", false, "no wildcard"},
 	} {
 		var table Table
