@@ -244,6 +244,7 @@ func TestSites(t *testing.T) {
 			{"https://x.deep.one.test/", "200 one", ""},
 			{"https://one.test/missing", "404 404 page not found", "X-Site: one"},
 			{"https://one.test/old/a%20b?c=d", "301", "Location: /new/a%20b?c=d"},
+			{"https://one.test/old?c=d", "307", "Location: /old/?c=d"},
 			{"https://one.test/away", "302", "Location: https://two.test/"},
 			{"http://one.test/old/x", "301", "Location: /new/x"},
 			{"https://two.test/", "200 two", "X-Site: "},

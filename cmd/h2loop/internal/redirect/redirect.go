@@ -46,11 +46,14 @@ type (
 // Add has requests for paths that match from, a pattern of http.ServeMux without
 // method and host, be sent to a path or a URL, in which {name} stands for what the
 // wildcard of that name has matched, escaped; it matches no . and .. segments, which would
-// lead out of where to says. The query goes with it, unless to has one.
+// lead out of where to says. The query goes with it, before a fragment, unless to has one.
 // Without a status it is 301 for GET and HEAD, and 308 for other methods.
 func (t *Table) Add(from, to string, status int) error {
 	if !strings.HasPrefix(from, "/") {
 		return FromError{fmt.Errorf("%q does not begin with a slash", from)}
+	}
+	if i := strings.IndexAny(from, "?#"); i >= 0 {
+		return FromError{fmt.Errorf("%q has a %q, and no path has: a rule holds for all queries of a path", from, from[i])}
 	}
 	var names []string
 	rest, slashes := "", 0
@@ -91,14 +94,16 @@ func parseTarget(to string, names []string) (*target, error) {
 	case !strings.HasPrefix(to, "/"):
 		return nil, fmt.Errorf("%q: it must begin with a slash, or with https:// or http://", to)
 	}
-	t := &target{query: u.RawQuery != "" || u.Fragment != ""}
+	beforeFragment, _, _ := strings.Cut(to, "#")
+	query := strings.IndexByte(beforeFragment, '?')
+	t := &target{query: query >= 0}
 	at := 0
 	for _, m := range wildcards.FindAllStringSubmatchIndex(to, -1) {
 		name := strings.TrimSuffix(to[m[2]:m[3]], "...")
 		if !slices.Contains(names, name) || name == "$" {
 			return nil, fmt.Errorf("%q: the pattern has no wildcard {%s}", to, name)
 		}
-		t.pieces = append(t.pieces, piece{text: to[at:m[0]]}, piece{wildcard: name, inQuery: strings.Contains(to[:m[0]], "?")})
+		t.pieces = append(t.pieces, piece{text: to[at:m[0]]}, piece{wildcard: name, inQuery: t.query && query < m[0] && m[0] < len(beforeFragment)})
 		at = m[1]
 	}
 	rest := to[at:]
@@ -118,9 +123,11 @@ func (t *target) setRest(wildcard string, slashes int) {
 	}
 }
 
-// Find returns where a request is to be sent. It may be called from any goroutine.
+// Find returns where a request is to be sent: as http.ServeMux does, it sends one whose
+// path is not clean, or lacks the slash behind it, to the path that a rule is for. It may be
+// called from any goroutine.
 func (t *Table) Find(method, path, rawQuery string) (location string, status int, ok bool) {
-	if t.n == 0 {
+	if t.n == 0 || path == "" { // CONNECT has none
 		return "", 0, false
 	}
 	m, _ := t.matches.Get().(*route.Match[*target])
@@ -131,7 +138,10 @@ func (t *Table) Find(method, path, rawQuery string) (location string, status int
 		m.Reset()
 		t.matches.Put(m)
 	}()
-	t.routes.Match(m, "GET", "", path, "")
+	t.routes.Match(m, "GET", "", path, rawQuery)
+	if m.Redirect != "" && m.Pattern != "" {
+		return m.Redirect, m.RedirectStatus, true
+	}
 	if !m.Found {
 		return "", 0, false
 	}
@@ -151,7 +161,10 @@ func (t *Table) Find(method, path, rawQuery string) (location string, status int
 		location = "/" + strings.TrimLeft(location, "/")
 	}
 	if rawQuery != "" && !m.Value.query {
-		location += "?" + rawQuery
+		before, fragment, ok := strings.Cut(location, "#")
+		if location = before + "?" + rawQuery; ok {
+			location += "#" + fragment
+		}
 	}
 	if status = m.Value.status; status == 0 {
 		if status = 308; method == "GET" || method == "HEAD" { // which everybody understands

@@ -21,6 +21,8 @@ func TestFind(t *testing.T) {
 		{"/users/{id}", "/user/{id}/public", 0},
 		{"/s/{a}/{p...}", "https://cdn.example/static/{p...}?by={a}", 0},
 		{"/q/{p...}", "/find?path={p}&x=1", 0},
+		{"/part/{id}", "/page#{id}?x", 0},
+		{"/none", "/page?", 0},
 	} {
 		if err := table.Add(r.from, r.to, r.status); err != nil {
 			t.Fatal(err)
@@ -56,7 +58,17 @@ func TestFind(t *testing.T) {
 		{"GET", "/s/a&b=c+d%20%23%2f/", "", "https://cdn.example/static/?by=a%26b%3Dc%2Bd%20%23%2F", 301},
 		{"GET", "/q/a/%2e%2e&y=2", "", "/find?path=a%2F..%26y%3D2&x=1", 301},
 		{"GET", "/other", "", "", 0},
-		{"GET", "/old", "", "", 0},
+		{"GET", "/old", "", "/old/", 307},
+		{"POST", "/old", "q=1", "/old/?q=1", 307},
+		{"GET", "/old//a", "q", "/old/a?q", 307},
+		{"GET", "/x/../old/here", "", "/old/here", 307},
+		{"GET", "/x/../other", "", "", 0}, // which is for others to clean
+		{"GET", "/old/%zz", "", "", 0},
+		{"CONNECT", "", "", "", 0},
+		{"OPTIONS", "*", "", "", 0},
+		{"GET", "/part/a%23b", "q=1", "/page?q=1#a%23b?x", 301},
+		{"GET", "/part/a", "", "/page#a?x", 301},
+		{"GET", "/none", "q=1", "/page?", 301},
 	} {
 		location, status, ok := table.Find(tt.method, tt.path, tt.query)
 		if location != tt.location || status != tt.status || ok != (tt.status != 0) {
@@ -78,6 +90,8 @@ func TestAddErrors(t *testing.T) {
 		{"old", "/new", true, "slash"},
 		{"", "/new", true, "slash"},
 		{"/{x", "/new", true, ""},
+		{"/z?a=1", "/new", true, "has a '?'"},
+		{"/z#a", "/new", true, "has a '#'"},
 		{"/{x...}/y", "/new", true, ""},
 		{"/taken", "/new", true, "conflicts"},
 		{"/a/{x}", "/b/{y}", false, "no wildcard {y}"},
