@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -226,7 +227,10 @@ const (
 	defaultHandshakeBytes   = 64 << 10
 )
 
-func (cfg Config) withDefaults() (Config, error) {
+// WithDefaults returns a copy of cfg in which every field is set that has a default, or the
+// error with which [New] and [Server.Reconfigure] refuse it. It opens no listener.
+func (cfg Config) WithDefaults() (Config, error) {
+	cfg.Listeners = slices.Clone(cfg.Listeners)
 	if len(cfg.Listeners) == 0 {
 		return cfg, errors.New("loop: Config.Listeners is empty: name at least one address to serve")
 	}

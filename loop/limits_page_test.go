@@ -80,7 +80,7 @@ func countedLimits() (names []string) {
 // with HTTP2 and HTTP1 before them, with their defaults.
 func settings(t *testing.T) map[string]reflect.Value {
 	t.Helper()
-	cfg, err := Config{Listeners: []Listener{{}}}.withDefaults()
+	cfg, err := Config{Listeners: []Listener{{}}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,11 +23,10 @@ func (srv *Server) Reconfigure(cfg Config) (fixed []string, err error) {
 	srv.settings.Lock()
 	defer srv.settings.Unlock()
 	old := srv.config()
-	cfg.Listeners = slices.Clone(cfg.Listeners)
 	if cfg.Loops == 0 {
 		cfg.Loops = old.Loops // as many as there were CPUs
 	}
-	if cfg, err = cfg.withDefaults(); err != nil {
+	if cfg, err = cfg.WithDefaults(); err != nil {
 		return nil, err
 	}
 	keep(&fixed, "Loops", &cfg.Loops, old.Loops)

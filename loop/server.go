@@ -88,8 +88,7 @@ func (s *signal) raise() { s.once.Do(func() { close(s.c) }) }
 // New makes a server as cfg says, and opens its listeners: an address that is
 // taken is an error here.
 func New(cfg Config) (*Server, error) {
-	cfg.Listeners = append([]Listener(nil), cfg.Listeners...)
-	cfg, err := cfg.withDefaults()
+	cfg, err := cfg.WithDefaults()
 	if err != nil {
 		return nil, err
 	}

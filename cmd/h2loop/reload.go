@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -36,15 +35,18 @@ func (s *server) reload() (err error) {
 	return nil
 }
 
-// apply has next hold, which has been checked.
+// apply has next hold, which has been checked. If that fails, nothing changes.
 func (s *server) apply(next *config.Config) error {
 	files := stampsOf(next.Files()) // before they are read
+	if _, err := s.loopConfig(next).WithDefaults(); err != nil {
+		return err // before the sites are other ones
+	}
 	if err := s.hosts.Update(next); err != nil {
 		return err
 	}
 	fixed, err := s.loop.Reconfigure(s.loopConfig(next))
 	if err != nil {
-		return fmt.Errorf("%w; the sites are the new ones", err) // Check finds what is wrong before
+		return err
 	}
 	fixed = fieldNames(fixed)
 	if s.formatOf(next) != s.formatOf(s.first) {

@@ -62,6 +62,7 @@ func TestReloadConfig(t *testing.T) {
 		{strings.Replace(changed, `"two"`, `"missing"`, 1), "sites[1].root: stat "},
 		{"", "that takes a restart"},
 		{changed + "limits = {", "inline table"},
+		{"limits.accept_rate.burst = 5\n" + strings.Replace(changed, `"uno"`, `"one"`, 1), "h2loop.toml:3:1: limits.accept_rate.burst: it needs a per_second"},
 	} {
 		in.configure(tt.text)
 		if l := p.reload("not reloaded: "); !strings.Contains(l.Message, tt.want) || l.Level != "error" {

@@ -372,6 +372,9 @@ func (c *checker) limits() {
 	for _, e := range err {
 		c.add(e.field, "%s", e.text)
 	}
+	if r := c.cfg.Limits.AcceptRate; r.Burst > 0 && r.PerSecond == 0 {
+		c.add("limits.accept_rate.burst", "it needs a per_second: how many there may be in the long run")
+	}
 	h := &c.cfg.Limits.HTTP2
 	if h.ConnWindow > 0 && h.ConnWindow < 65535 {
 		c.add("limits.http2.conn_window", "it must be 65535 or more (RFC 9113, Section 6.9.2)")

@@ -231,6 +231,8 @@ func TestCheck(t *testing.T) {
 		{"[limits.http2]\nconn_window = 1", []string{"f:2:1: limits.http2.conn_window: it must be 65535 or more"}},
 		{"[limits.http2]\nmax_stream_window = 1\nstream_window = 2", []string{"f:2:1: limits.http2.max_stream_window: "}},
 		{"[limits.http2]\nencoder_table_size = 8192", []string{"f:2:1: limits.http2.encoder_table_size: "}},
+		{"[limits]\naccept_rate = {burst = 5}", []string{"f:2:16: limits.accept_rate.burst: it needs a per_second"}},
+		{"[limits]\naccept_rate = {per_second = 5}", nil},
 		{"[limits]\nuser_timeout = '5s'\nhttp2.stall_timeout = '60s'", []string{"f:2:1: limits.user_timeout: "}},
 	} {
 		cfg, problems := Parse("f", []byte(tt.text))
