@@ -2,7 +2,9 @@ package loop
 
 import (
 	"context"
+	"math"
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +38,24 @@ func (cfg *Config) socketSettings() socketSettings {
 func openListener(network, address string) (net.Listener, error) {
 	cfg := net.ListenConfig{KeepAlive: -1} // see bequeath
 	cfg.SetMultipathTCP(false)
-	return cfg.Listen(context.Background(), network, address)
+	ln, err := cfg.Listen(context.Background(), network, address)
+	if err == nil {
+		lengthenBacklog(ln)
+	}
+	return ln, err
+}
+
+// lengthenBacklog has the backlog be as long as the kernel allows, which is more than is
+// asked for here. Package net asks for that too if it can read the bound from /proc, and for
+// 128 if it cannot, as in a chroot.
+func lengthenBacklog(ln net.Listener) {
+	s, ok := ln.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := s.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.Listen(int(fd), math.MaxInt32) })
+	}
 }
 
 // bequeath sets on the listener what its connections are to have: on Linux they have it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // listenNotify stands for a service manager that is told things.
@@ -191,6 +194,30 @@ func TestKubernetes(t *testing.T) {
 	checkPatience(t, manifest, `terminationGracePeriodSeconds: (\d+)`, drainOf(opts)+time.Duration(n)*time.Second)
 }
 
+// backlogOf returns how many connections may wait until the process takes them, where it
+// serves at url.
+func backlogOf(t *testing.T, pid int, url string) (length string) {
+	t.Helper()
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(process)
+	for n := range 64 {
+		fd, err := unix.PidfdGetfd(process, n, 0)
+		if err != nil {
+			continue
+		}
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		addr, _ := unix.Getsockname(fd)
+		if a, ok := addr.(*unix.SockaddrInet4); ok && err == nil && strings.HasSuffix(url, fmt.Sprintf(":%d/", a.Port)) {
+			length = strconv.FormatUint(uint64(info.Sacked), 10) // which is this for a listener, see tcp_get_info
+		}
+		_ = unix.Close(fd)
+	}
+	return length
+}
+
 // TestChroot runs a static program, as a container has it, where nothing else is.
 func TestChroot(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -211,8 +238,15 @@ func TestChroot(t *testing.T) {
 		Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532, NoSetGroups: true},
 	}
 	p := startCommand(t, cmd)
+	want, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := newClient(nil)
 	for _, url := range p.urls {
+		if n := backlogOf(t, p.cmd.Process.Pid, url); n != strings.TrimSpace(string(want)) {
+			t.Errorf("the backlog of %s has room for %s, want %s", url, n, want)
+		}
 		if _, body := get(t, c, url+"hello"); body != "Hello, World!\n" {
 			t.Errorf("%q", body)
 		}
