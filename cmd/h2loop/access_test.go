@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestAccessLog rotates the log of a process, and ends it with requests logged.
@@ -46,6 +50,42 @@ func waitForLines(t *testing.T, path string, n int) {
 		if time.Now().After(end) {
 			t.Fatalf("not %d lines in %q, %v", n, text, err)
 		}
+	}
+}
+
+// TestAccessLogPipe waits for somebody to read the log, says so, and can be ended meanwhile.
+func TestAccessLogPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin := func() *process {
+		p := launch(t, exec.Command(binary, "--listen", "127.0.0.1:0", "--listen-cleartext", "", "--access-log", path, "--access-log-format", "common"))
+		p.waitFor("the access log is a pipe that nobody reads")
+		return p
+	}
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := begin()
+		p.signal(s)
+		p.waitFor("ended before it served")
+		if status := p.wait(); status != 0 {
+			t.Errorf("%v: status %d", s, status)
+		}
+	}
+	p := begin()
+	f, err := os.Open(path) // returns once the process has opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p.urls = p.waitFor("serving").URLs
+	get(t, newClient(nil), p.urls[0]+"hello")
+	if line, err := bufio.NewReader(f).ReadString('\n'); err != nil || !strings.Contains(line, `"GET /hello HTTP/2.0" 200 14`) {
+		t.Errorf("%q, %v", line, err)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("status %d", status)
 	}
 }
 

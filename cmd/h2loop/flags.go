@@ -95,7 +95,8 @@ FLAGS
 SIGNALS
   SIGTERM, SIGINT  close the listeners, let the requests that are being served
                    end within --drain-timeout, and exit; a second one ends the
-                   process at once, with status 1
+                   process at once, with status 1; before it serves, the first
+                   does, with status 0
   SIGHUP           read the configuration and the certificates anew; connections
                    and requests go on, and if there is anything wrong with the
                    new ones, the old ones stay

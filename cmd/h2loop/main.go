@@ -75,7 +75,7 @@ type server struct {
 
 // serve serves until a signal ends it.
 func serve(s *server) error {
-	signals := catchSignals()
+	signals := catchSignals(s.log)
 	defer signals.stop()
 	log := s.log
 	who, err := s.findUser()

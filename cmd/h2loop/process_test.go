@@ -112,6 +112,14 @@ func start(t *testing.T, args ...string) *process {
 // startCommand is start with a command that runs the program.
 func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
+	p := launch(t, cmd)
+	p.urls = p.waitFor("serving").URLs
+	return p
+}
+
+// launch runs the program until the test ends, and does not wait until it serves.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{t: t, cmd: cmd, log: make(chan logLine, 100)}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -137,7 +145,6 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 			p.wait()
 		}
 	})
-	p.urls = p.waitFor("serving").URLs
 	return p
 }
 
