@@ -100,8 +100,8 @@ func TestAccessLogNone(t *testing.T) {
 // TestAccessLogFaults tells of flags that are of no use.
 func TestAccessLogFaults(t *testing.T) {
 	for want, args := range map[string][]string{
-		"it must be json, common or combined":                        {"--access-log-format", "apache"},
-		"access log: open /nowhere/log: no such file or directory\n": {"--access-log", "/nowhere/log"},
+		"it must be json, common or combined":                {"--access-log-format", "apache"},
+		"--access-log: /nowhere: no such directory: make it": {"--access-log", "/nowhere/log"},
 	} {
 		_, stderr, status := runOnce(t, append(args, "--listen", "127.0.0.1:0", "--listen-cleartext", "")...)
 		if status != 1 || !strings.Contains(stderr, want) {

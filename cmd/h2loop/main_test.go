@@ -111,12 +111,14 @@ func TestErrors(t *testing.T) {
 		{[]string{"--cert", cert, "--key", dir}, []string{"--key", dir, "is a directory"}},
 		{[]string{"--cert", cert, "--key", garbage}, []string{garbage, "failed to find"}},
 		{[]string{"--cert", cert, "--key", otherKey}, []string{otherKey, "does not match"}},
+		{append(both, "--admin", "garbage"), []string{`--admin: "garbage" is no address`}},
+		{append(both, "--access-log", missing+"/log"), []string{"--access-log: " + missing + ": no such directory"}},
 		{append(both, missing), []string{missing, "no such file"}},
 		{append(both, garbage), []string{garbage, "not a directory"}},
 		{[]string{"--listen", taken.Addr().String()}, []string{"cannot listen on " + taken.Addr().String(), "in use"}},
 		{[]string{"--listen", "", "--listen-cleartext", taken.Addr().String()}, []string{taken.Addr().String(), "in use"}},
 		{[]string{"--listen", "127.0.0.1:99999"}, []string{"99999"}},
-		{[]string{"--listen", "", "--listen-cleartext", "unix:" + missing + "/socket"}, []string{missing, "no such file"}},
+		{[]string{"--listen", "", "--listen-cleartext", "unix:" + missing + "/socket"}, []string{"--listen-cleartext: " + missing, "no such directory"}},
 	} {
 		stdout, stderr, status := runOnce(t, tt.args...)
 		if status != 1 || stdout != "" {

@@ -18,7 +18,7 @@ func (s *server) reload() (err error) {
 	if s.opts.config == "" && s.cfg.IsDemo() && s.cfg.IsForDevelopment() {
 		return errors.New("there is no --config, no --cert and no directory whose files could be read anew")
 	}
-	next, err := s.opts.settings(s.environ)
+	next, err := s.opts.settingsBy((*config.Config).Check, s.environ)
 	switch {
 	case err != nil:
 		return err

@@ -17,8 +17,13 @@ const (
 )
 
 // settings returns the configuration that the options name, with the environment and
-// the options over it. It has been checked.
+// the options over it. It has been checked for a start.
 func (opts *options) settings(environ []string) (*config.Config, error) {
+	return opts.settingsBy((*config.Config).CheckStart, environ)
+}
+
+// settingsBy is settings, and has the configuration checked by check.
+func (opts *options) settingsBy(check func(*config.Config) config.Problems, environ []string) (*config.Config, error) {
 	cfg := &config.Config{}
 	if opts.config != "" {
 		var err error
@@ -36,7 +41,10 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 		"drain-timeout": func() { cfg.DrainTimeout = opts.drain },
 		"log-level":     func() { cfg.Log.Level = opts.level },
 		"log-format":    func() { cfg.Log.Format = opts.format },
-		"admin":         func() { cfg.Admin = opts.admin },
+		"admin": func() {
+			cfg.Admin = opts.admin
+			cfg.Came("admin", opts.from["admin"])
+		},
 		"user": func() {
 			cfg.User = opts.user
 			cfg.Came("user", opts.from["user"])
@@ -45,7 +53,10 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 			cfg.Group = opts.group
 			cfg.Came("group", opts.from["group"])
 		},
-		"access-log":        func() { cfg.AccessLog.File = opts.access.File },
+		"access-log": func() {
+			cfg.AccessLog.File = opts.access.File
+			cfg.Came("access_log.file", opts.from["access-log"])
+		},
 		"access-log-format": func() { cfg.AccessLog.Format = opts.access.Format },
 	} {
 		if opts.isSet(name) {
@@ -58,7 +69,7 @@ func (opts *options) settings(environ []string) (*config.Config, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("--listen and --listen-cleartext are both empty: nowhere to serve")
 	}
-	if problems := cfg.Check(); len(problems) > 0 {
+	if problems := check(cfg); len(problems) > 0 {
 		return nil, problems
 	}
 	return cfg, nil

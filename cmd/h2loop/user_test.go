@@ -206,6 +206,35 @@ func TestUserLog(t *testing.T) {
 	}
 }
 
+// TestCheckRights has the check find what this user cannot do.
+func TestCheckRights(t *testing.T) {
+	dir := openDir(t)
+	program := filepath.Join(dir, "h2loop")
+	if err := os.Link(binary, program); err != nil {
+		t.Fatal(err)
+	}
+	closed, log := filepath.Join(dir, "closed"), filepath.Join(dir, "log")
+	if err := os.Mkdir(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, append([]string{"check", "--user", "root", "--access-log", log, closed}, both...)...)
+	cmd.Dir = "/"
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
+	}
+	out, err := cmd.CombinedOutput()
+	for _, want := range []string{
+		`--user: only root can become user "root"`, "--access-log: this user cannot write " + log, "DIR: this user may not read " + closed,
+	} {
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %q does not say %q", err, out, want)
+		}
+	}
+}
+
 // TestUserNeedsRoot refuses to serve as anybody else than who was asked for.
 func TestUserNeedsRoot(t *testing.T) {
 	program := filepath.Join(openDir(t), "h2loop")

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/privileges"
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/redirect"
@@ -33,6 +36,7 @@ func (cfg *Config) Check() Problems {
 		c.add(field, "%v", err)
 	}
 	c.listeners()
+	c.admin()
 	c.siteTLS("tls", &cfg.TLS.SiteTLS, cfg.TLS.SiteTLS)
 	if cfg.TLS.TicketKeys != "" {
 		if _, err := ReadTicketKeys(cfg.TLS.TicketKeys); err != nil {
@@ -70,17 +74,19 @@ func (cfg *Config) RedirectPort(l *Listener) int {
 }
 
 func (c *checker) listeners() {
-	seen := map[Address]string{}
 	for i := range c.cfg.Listeners {
 		l := &c.cfg.Listeners[i]
 		field := fmt.Sprintf("listeners[%d]", i)
-		switch first, isTwice := seen[l.Address]; {
+		before := c.cfg.Listeners[:i]
+		first := slices.IndexFunc(before, func(other Listener) bool { return l.Address.clashes(other.Address) })
+		switch {
 		case l.Address == "":
 			c.add(field, "it needs an address")
-		case isTwice && !strings.HasSuffix(string(l.Address), ":0"):
-			c.add(field+".address", "%q is that of %s too", l.Address, first)
+		case first >= 0 && before[first].Address == l.Address:
+			c.add(field+".address", "%q is that of listeners[%d] too", l.Address, first)
+		case first >= 0:
+			c.add(field+".address", "%q is a part of listeners[%d], which is %q, or the other way round", l.Address, first, before[first].Address)
 		}
-		seen[l.Address] = field
 		switch {
 		case l.RedirectHTTPS.On && l.TLS:
 			c.add(field+".redirect_https", "it is of no use on a listener for TLS")
@@ -252,20 +258,48 @@ func (c *checker) directory(field string, s *Site) {
 		c.add(field+".root", "%s is not a directory", s.Root)
 		return
 	}
+	if !may(s.Root, unix.R_OK|unix.X_OK) {
+		c.add(field+".root", "this user may not read %s, or not look into it: permission denied", s.Root)
+		return
+	}
 	if s.NotFound != "" {
-		if !filepath.IsLocal(s.NotFound) {
-			c.add(field+".not_found", "%q is not in the root: name it as it is called there", s.NotFound)
-		} else if info, err := os.Stat(filepath.Join(s.Root, s.NotFound)); err != nil {
-			c.add(field+".not_found", "%v", err)
-		} else if !info.Mode().IsRegular() {
-			c.add(field+".not_found", "%s is no file", s.NotFound)
-		}
+		c.notFound(field+".not_found", s)
 	}
 	if strings.Contains(s.Index, "/") || strings.HasPrefix(s.Index, ".") {
 		c.add(field+".index", "%q cannot be the name of a file that is served", s.Index)
 	}
 	if s.Compress && s.MemoryCache < 0 {
 		c.add(field+".compress", "it needs the memory_cache, which is off")
+	}
+}
+
+// maxNotFound is how long the page for what is not there may be, as package files has it.
+const maxNotFound = 256 << 10
+
+func (c *checker) notFound(field string, s *Site) {
+	if !filepath.IsLocal(s.NotFound) {
+		c.add(field, "%q is not in the root: name it as it is called there", s.NotFound)
+		return
+	}
+	root, err := os.OpenRoot(s.Root)
+	if err != nil {
+		c.add(field, "%v", err)
+		return
+	}
+	defer root.Close()
+	switch info, err := root.Stat(s.NotFound); {
+	case errors.Is(err, fs.ErrNotExist):
+		c.add(field, "%s: no such file in %s", s.NotFound, s.Root)
+	case err != nil && strings.Contains(err.Error(), "escapes"): // package os does not export that
+		c.add(field, "%s leads out of the root: put the page there itself", s.NotFound)
+	case err != nil:
+		c.add(field, "%v", err)
+	case !info.Mode().IsRegular():
+		c.add(field, "%s is no file", s.NotFound)
+	case info.Size() > maxNotFound:
+		c.add(field, "%s is longer than %d KiB", s.NotFound, maxNotFound>>10)
+	case !may(filepath.Join(s.Root, s.NotFound), unix.R_OK):
+		c.add(field, "this user may not read %s: permission denied", s.NotFound)
 	}
 }
 

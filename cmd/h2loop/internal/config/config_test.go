@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/h2loop/h2loop/loop/files"
 )
 
 // TestParseErrors has a wrong value for every kind of field, and wants to be told where
@@ -170,6 +172,11 @@ func TestCheck(t *testing.T) {
 	write(t, dir, "empty", "")
 	write(t, dir, "short", "\x00\x01")
 	write(t, dir, "www/index.html", "")
+	write(t, dir, "www/long", strings.Repeat(" ", maxNotFound+1))
+	write(t, dir, "www/longest", strings.Repeat(" ", maxNotFound))
+	if err := os.Symlink("../a.crt", filepath.Join(dir, "www/out")); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		text string
 		want []string
@@ -199,8 +206,25 @@ func TestCheck(t *testing.T) {
 		{"[[sites]]\nhosts = ['a']\n[[sites.redirects]]\nfrom = '/'\nto = '/x'", nil},
 		{"[[sites]]\nroot = 'missing'", []string{"f:2:1: sites[0].root: stat ", "no such file"}},
 		{"[[sites]]\nroot = 'empty'", []string{"f:2:1: sites[0].root: ", "is not a directory"}},
-		{"[[sites]]\nroot = 'www'\nnot_found = '404.html'", []string{"f:3:1: sites[0].not_found: stat ", "no such file"}},
+		{"[[sites]]\nroot = 'www'\nnot_found = '404.html'", []string{"f:3:1: sites[0].not_found: 404.html: no such file in "}},
 		{"[[sites]]\nroot = 'www'\nnot_found = '../empty'", []string{"f:3:1: sites[0].not_found: ", "not in the root"}},
+		{"[[sites]]\nroot = 'www'\nnot_found = 'long'", []string{"f:3:1: sites[0].not_found: long is longer than 256 KiB"}},
+		{"[[sites]]\nroot = 'www'\nnot_found = 'longest'", nil},
+		{"[[sites]]\nroot = 'www'\nnot_found = 'out'", []string{"f:3:1: sites[0].not_found: out leads out of the root"}},
+		{"admin = 'x'", []string{`f:1:1: admin: "x" is no address: write it as host:port`}},
+		{"admin = 'fd:0'", []string{`f:1:1: admin: "fd:0" is no address`}},
+		{"admin = '127.0.0.1:80'\n[[listeners]]\naddress = ':80'", []string{`f:1:1: admin: "127.0.0.1:80" is taken by listeners[0], which is ":80"`}},
+		{"admin = ':80'\n[[listeners]]\naddress = '127.0.0.1:80'", []string{`f:1:1: admin: ":80" is taken by listeners[0]`}},
+		{"admin = ':80'\n[[listeners]]\naddress = '127.0.0.2:80'\n[[listeners]]\naddress = ':81'", nil},
+		{"admin = ':0'\n[[listeners]]\naddress = ':0'", nil},
+		{"admin = 'unix:s'\n[[listeners]]\naddress = 'unix:s'", []string{"f:1:1: admin: ", "listeners[0]"}},
+		{"[[listeners]]\naddress = '[::1]:80'\n[[listeners]]\naddress = '0.0.0.0:http'", []string{`f:4:1: listeners[1].address: "0.0.0.0:http" is a part of listeners[0], which is "[::1]:80"`}},
+		{"access_log.file = 'www'", []string{"f:1:1: access_log.file: ", "is a directory, and not a file"}},
+		{"access_log.file = 'missing/log'", []string{"f:1:1: access_log.file: ", "missing: no such directory: make it"}},
+		{"access_log.file = 'empty/log'", []string{"f:1:1: access_log.file: ", "not a directory"}},
+		{"access_log.file = 'www/log'", nil},
+		{"[[listeners]]\naddress = 'unix:missing/s'", []string{"f:2:1: listeners[0].address: ", "missing: no such directory"}},
+		{"[[listeners]]\naddress = 'unix:empty'", []string{"f:2:1: listeners[0].address: ", "empty is there, and no socket"}},
 		{"[[sites]]\nroot = 'www'\nindex = '.x'", []string{"f:3:1: sites[0].index: "}},
 		{"[[sites]]\nroot = 'www'\ncompress = true\nmemory_cache = 'off'", []string{"f:3:1: sites[0].compress: it needs the memory_cache"}},
 		{"[[sites]]\nroot = 'www'\ntypes = {html = 'text/html'}", []string{`f:3:10: sites[0].types.html: "html" is no extension`}},
@@ -238,7 +262,7 @@ func TestCheck(t *testing.T) {
 		cfg, problems := Parse("f", []byte(tt.text))
 		if len(problems) == 0 {
 			cfg.anchor(dir)
-			problems = cfg.Check()
+			problems = cfg.CheckStart()
 		}
 		if len(tt.want) == 0 {
 			if len(problems) > 0 {
@@ -254,6 +278,21 @@ func TestCheck(t *testing.T) {
 			if !strings.Contains(problems[0].Error(), want) {
 				t.Errorf("%q:\n got %v\nwant %s", tt.text, problems, want)
 			}
+		}
+	}
+}
+
+// TestMaxNotFound holds the bound to that of package files.
+func TestMaxNotFound(t *testing.T) {
+	dir := t.TempDir()
+	for size, fits := range map[int]bool{maxNotFound: true, maxNotFound + 1: false} {
+		write(t, dir, "page", strings.Repeat(" ", size))
+		f, err := files.New(dir, files.Options{NotFound: "page"})
+		if (err == nil) != fits {
+			t.Errorf("%d octets: %v", size, err)
+		}
+		if err == nil {
+			_ = f.Close()
 		}
 	}
 }
