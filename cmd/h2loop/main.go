@@ -105,7 +105,7 @@ func serve(s *server) error {
 	}
 	watcher, err := openAdmin(s.cfg.Admin, &cfg, access, &s.log)
 	if err != nil {
-		return err
+		return listenProblem(s.cfg, "admin", err)
 	}
 	defer watcher.close() // when the drain is over
 	sockets := systemd.TakeSockets()
@@ -121,7 +121,7 @@ func serve(s *server) error {
 		}
 	}
 	if s.loop, err = loop.New(cfg); err != nil {
-		return err
+		return listenerProblem(s.cfg, err)
 	}
 	if err := s.become(who, access); err != nil {
 		return err
@@ -225,22 +225,8 @@ func urls(listeners []loop.Listener, addrs []net.Addr) []string {
 	return out
 }
 
-// listenHints say what to do about an address that cannot be had.
-var listenHints = map[syscall.Errno]string{
-	syscall.EACCES:     " (ports below 1024 are for root, or for CAP_NET_BIND_SERVICE)",
-	syscall.EADDRINUSE: " (--listen and --listen-cleartext say where else)",
-}
-
 // plain says in plain words why the server did not start, or ended.
 func plain(err error) string {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" && op.Addr != nil {
-		cause, hint := op.Err, ""
-		if errno, ok := errors.AsType[syscall.Errno](cause); ok {
-			cause = errno
-			hint = listenHints[errno]
-		}
-		return fmt.Sprintf("cannot listen on %s: %v%s", op.Addr, cause, hint)
-	}
 	text := err.Error()
 	for _, prefix := range []string{"loop: ", "files: "} {
 		text = strings.TrimPrefix(text, prefix)

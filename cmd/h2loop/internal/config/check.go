@@ -52,7 +52,12 @@ func (cfg *Config) Check() Problems {
 }
 
 func (c *checker) add(field, format string, args ...any) {
-	c.problems = append(c.problems, Problem{c.cfg.origins.of(field), field, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, c.cfg.Problem(field, format, args...))
+}
+
+// Problem returns what is wrong with field, and where that comes from.
+func (cfg *Config) Problem(field, format string, args ...any) Problem {
+	return Problem{cfg.origins.of(field), field, fmt.Sprintf(format, args...)}
 }
 
 // ServesTLS reports whether there is a listener for TLS.
