@@ -16,6 +16,7 @@ import (
 
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/privileges"
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/redirect"
+	"github.com/h2loop/h2loop/loop"
 )
 
 // A checker gathers what is wrong with a configuration.
@@ -405,8 +406,9 @@ func (c *checker) hsts(field string, h *HSTS) {
 }
 
 // limits finds numbers that are too large for where they go, and limits that contradict
-// each other.
+// each other, or what the others are by default.
 func (c *checker) limits() {
+	before := len(c.problems)
 	_, err := c.cfg.Limits.loopConfig()
 	for _, e := range err {
 		c.add(e.field, "%s", e.text)
@@ -414,17 +416,26 @@ func (c *checker) limits() {
 	if r := c.cfg.Limits.AcceptRate; r.Burst > 0 && r.PerSecond == 0 {
 		c.add("limits.accept_rate.burst", "it needs a per_second: how many there may be in the long run")
 	}
+	full := c.cfg.Loop()
+	full.Listeners = []loop.Listener{{}}
+	full, wrong := full.WithDefaults()
+	if wrong != nil && len(c.problems) == before {
+		c.add("limits", "%s", strings.TrimPrefix(wrong.Error(), "loop: "))
+	}
+	if wrong != nil {
+		return
+	}
 	h := &c.cfg.Limits.HTTP2
 	if h.ConnWindow > 0 && h.ConnWindow < 65535 {
 		c.add("limits.http2.conn_window", "it must be 65535 or more (RFC 9113, Section 6.9.2)")
 	}
-	if h.MaxStreamWindow > 0 && h.MaxStreamWindow < h.StreamWindow {
-		c.add("limits.http2.max_stream_window", "it must not be less than stream_window")
+	if window := full.HTTP2.StreamWindow; h.MaxStreamWindow > 0 && int64(h.MaxStreamWindow) < int64(window) {
+		c.add("limits.http2.max_stream_window", "it must not be less than stream_window, which is %d", window)
 	}
 	if h.EncoderTableSize > 4096 {
 		c.add("limits.http2.encoder_table_size", "it must not be more than 4096")
 	}
-	if u := c.cfg.Limits.UserTimeout; u > 0 && h.StallTimeout > 0 && time.Duration(u) <= time.Duration(h.StallTimeout) {
-		c.add("limits.user_timeout", "it must be longer than limits.http2.stall_timeout")
+	if u, stall := time.Duration(c.cfg.Limits.UserTimeout), full.HTTP2.StallTimeout; u > 0 && stall > 0 && u <= stall {
+		c.add("limits.user_timeout", "it must be longer than limits.http2.stall_timeout, which is %v: until then a download may pause", stall)
 	}
 }

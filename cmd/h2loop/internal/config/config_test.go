@@ -257,6 +257,12 @@ func TestCheck(t *testing.T) {
 		{"[limits.http2]\nencoder_table_size = 8192", []string{"f:2:1: limits.http2.encoder_table_size: "}},
 		{"[limits]\naccept_rate = {burst = 5}", []string{"f:2:16: limits.accept_rate.burst: it needs a per_second"}},
 		{"[limits]\naccept_rate = {per_second = 5}", nil},
+		{"[limits]\nuser_timeout = '30s'", []string{"f:2:1: limits.user_timeout: it must be longer than limits.http2.stall_timeout, which is 1m0s"}},
+		{"[limits]\nuser_timeout = '30s'\nhttp2.stall_timeout = '20s'", nil},
+		{"[limits]\nuser_timeout = '30s'\nhttp2.stall_timeout = 'off'", nil},
+		{"[limits]\nhttp2.stall_timeout = '5m'", nil},
+		{"[limits]\nhttp2.max_stream_window = '1KiB'", []string{"f:2:1: limits.http2.max_stream_window: it must not be less than stream_window, which is 262144"}},
+		{"[limits]\nhttp2.stream_window = '4MiB'", nil},
 		{"[limits]\nuser_timeout = '5s'\nhttp2.stall_timeout = '60s'", []string{"f:2:1: limits.user_timeout: "}},
 	} {
 		cfg, problems := Parse("f", []byte(tt.text))
