@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"runtime"
 	"slices"
@@ -21,6 +22,10 @@ type Listener struct {
 
 	// Address is as net.Listen takes it: "127.0.0.1:8443", ":0", a path.
 	Address string
+
+	// Mode is that of the file of a unix socket: who may connect. Default: what the
+	// umask leaves. It is not for a Listener that is given.
+	Mode fs.FileMode
 
 	// TLS makes this a TLS listener. The config is cloned; NextProtos
 	// defaults to h2, http/1.1 and http/1.0, and HTTP/1.1 is spoken only if
@@ -244,6 +249,9 @@ func (cfg Config) WithDefaults() (Config, error) {
 		case "tcp", "tcp4", "tcp6", "unix":
 		default:
 			return cfg, fmt.Errorf("loop: Config.Listeners[%d].Network is %q: it must be tcp, tcp4, tcp6 or unix", i, ln.Network)
+		}
+		if ln.Mode != 0 && (ln.Network != "unix" || ln.Mode&^fs.ModePerm != 0) {
+			return cfg, fmt.Errorf("loop: Config.Listeners[%d].Mode is %v: it must be permissions, and of a unix socket", i, ln.Mode)
 		}
 	}
 	if cfg.Loops < 0 {

@@ -2,8 +2,11 @@ package loop
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -35,14 +38,32 @@ func (cfg *Config) socketSettings() socketSettings {
 // openListener opens a listener of plain TCP, or a unix one. net.Listen would make it one
 // of MPTCP, where the kernel has that: nothing is inherited from it, and each connection
 // costs more, whether or not its peer knows MPTCP.
-func openListener(network, address string) (net.Listener, error) {
+func openListener(network, address string, mode fs.FileMode) (net.Listener, error) {
 	cfg := net.ListenConfig{KeepAlive: -1} // see bequeath
 	cfg.SetMultipathTCP(false)
-	ln, err := cfg.Listen(context.Background(), network, address)
-	if err == nil {
-		lengthenBacklog(ln)
+	if mode != 0 {
+		cfg.Control = narrow(mode)
 	}
-	return ln, err
+	ln, err := cfg.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	lengthenBacklog(ln)
+	if mode != 0 {
+		if err := os.Chmod(address, mode); err != nil { // what the umask has left out
+			return nil, errors.Join(err, ln.Close())
+		}
+	}
+	return ln, nil
+}
+
+// narrow gives a unix socket a mode before it has a file. Linux makes the file with that, less
+// the umask, so that there is no moment in which more may connect.
+func narrow(mode fs.FileMode) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) (err error) {
+		e := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), uint32(mode)) })
+		return errors.Join(err, e)
+	}
 }
 
 // lengthenBacklog has the backlog be as long as the kernel allows, which is more than is

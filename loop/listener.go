@@ -72,7 +72,7 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 	ln := cfg.Listener
 	if ln == nil {
 		var err error
-		if ln, err = openListener(cfg.Network, cfg.Address); err != nil {
+		if ln, err = openListener(cfg.Network, cfg.Address, cfg.Mode); err != nil {
 			return nil, fmt.Errorf("loop: %s: %w", field, err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // returns the names of the fields of [Config] that differ from what holds and stay as they
 // are, for they are settled when the server is made: Loops, BlockingWorkers,
 // BlockingQueue, MaxHandshakeBytes, and Listeners if it has others, or others in another
-// order, by their Network and Address. If cfg is of no use, the error says why and nothing
+// order, by their Network, Address and Mode. If cfg is of no use, the error says why and nothing
 // changes. It may be called from any goroutine, and also before Run.
 //
 // Of Listeners that are the same, RedirectHTTPS and Handshakes change; TLS does not, see
@@ -69,7 +69,7 @@ func keep(fixed *[]string, name string, value *int, old int) {
 }
 
 func isSameListener(a, b Listener) bool {
-	return a.Network == b.Network && a.Address == b.Address && (a.TLS == nil) == (b.TLS == nil)
+	return a.Network == b.Network && a.Address == b.Address && a.Mode == b.Mode && (a.TLS == nil) == (b.TLS == nil)
 }
 
 // adopt has new settings hold for the connections of the loop.

@@ -38,6 +38,29 @@ func TestListenHint(t *testing.T) {
 	}
 }
 
+// TestListenMode has the configuration say who may connect to a unix socket, and a change of
+// that take a restart.
+func TestListenMode(t *testing.T) {
+	dir := t.TempDir()
+	file, socket := filepath.Join(dir, "h2loop.toml"), filepath.Join(dir, "s")
+	write := func(mode string) {
+		t.Helper()
+		text := "log.format = 'json'\n[[listeners]]\naddress = 'unix:s'\nmode = '" + mode + "'\n[[sites]]\nroot = '.'\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("0666")
+	p := start(t, "--config", file)
+	if info, err := os.Lstat(socket); err != nil || info.Mode() != os.ModeSocket|0o666 {
+		t.Errorf("%v, %v", info, err)
+	}
+	write("0600")
+	if l := p.reload("these changes take a restart"); strings.Join(l.Fields, " ") != "listeners" {
+		t.Errorf("fields %q", l.Fields)
+	}
+}
+
 // TestListenTaken names the option, the variable or the place in the file that says where to
 // listen.
 func TestListenTaken(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -179,7 +180,7 @@ func (s *server) loopConfig(cfg *config.Config) loop.Config {
 		l := &cfg.Listeners[i]
 		ln := loop.Listener{Address: string(l.Address), RedirectHTTPS: cfg.RedirectPort(l)}
 		if path, ok := strings.CutPrefix(ln.Address, config.UnixPrefix); ok {
-			ln.Network, ln.Address = "unix", path
+			ln.Network, ln.Address, ln.Mode = "unix", path, fs.FileMode(l.Mode)
 		}
 		if l.TLS {
 			ln.TLS, ln.Handshakes = s.hosts.TLS(), s.hosts.Handshakes()

@@ -93,6 +93,9 @@ func (c *checker) listeners() {
 		case first >= 0:
 			c.add(field+".address", "%q is a part of listeners[%d], which is %q, or the other way round", l.Address, first, before[first].Address)
 		}
+		if _, isFile := socketFile(string(l.Address)); l.Mode != 0 && !isFile {
+			c.add(field+".mode", "it is for the file of a unix socket, as unix:/run/h2loop.sock")
+		}
 		switch {
 		case l.RedirectHTTPS.On && l.TLS:
 			c.add(field+".redirect_https", "it is of no use on a listener for TLS")

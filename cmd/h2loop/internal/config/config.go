@@ -39,6 +39,7 @@ type AccessLog struct {
 // A Listener is an address that is served.
 type Listener struct {
 	Address       Address  `toml:"address"`
+	Mode          Mode     `toml:"mode"`
 	TLS           bool     `toml:"tls"`
 	RedirectHTTPS Redirect `toml:"redirect_https"`
 }

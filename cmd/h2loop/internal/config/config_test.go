@@ -52,7 +52,12 @@ func TestParseErrors(t *testing.T) {
 		{"[[listeners]]\naddress = 'unix:'", `f:2:11: listeners[0].address: "unix:" has no path`},
 		{"[[listeners]]\ntls = 1", "f:2:7: listeners[0].tls: it must be true or false, and is a number"},
 		{"[[listeners]]\nredirect_https = 70000", `f:2:18: listeners[0].redirect_https: "70000": it must be a port`},
-		{"listeners = [{address = ':1'}, {addr = ':2'}]", "f:1:33: listeners[1].addr: there is no such field: there are address, tls or redirect_https"},
+		{"[[listeners]]\nmode = '0880'", `f:2:8: listeners[0].mode: "0880": it must be octal and in quotes, as "0660"`},
+		{"[[listeners]]\nmode = 0o660", `f:2:8: listeners[0].mode: "432": it must be octal and in quotes`},
+		{"[[listeners]]\nmode = 660", `f:2:8: listeners[0].mode: "660": it must be octal and in quotes`},
+		{"[[listeners]]\nmode = '01777'", `f:2:8: listeners[0].mode: "01777": it must be`},
+		{"[[listeners]]\nmode = ''", `f:2:8: listeners[0].mode: "": it must be`},
+		{"listeners = [{address = ':1'}, {addr = ':2'}]", "f:1:33: listeners[1].addr: there is no such field: there are address, mode, tls or redirect_https"},
 		{"[tls]\nmin_version = 1.1", `f:2:15: tls.min_version: "1.1": it must be "1.2" or "1.3"`},
 		{"[tls]\ncurves = ['X25519',\n 'P-257']", `f:3:2: tls.curves[1]: "P-257": it must be X25519MLKEM768, `},
 		{"[tls]\ncurves = 'X25519'", "f:2:10: tls.curves: it must be a list"},
@@ -104,6 +109,7 @@ address = ":443"
 tls = true
 [[listeners]]
 address = "unix:/run/x"
+mode = "0660"
 redirect_https = 8443
 [tls]
 min_version = "1.3"
@@ -138,7 +144,7 @@ memory_cache = "off"
 	want := &Config{
 		Loops:     2,
 		Log:       Log{"debug", "json"},
-		Listeners: []Listener{{Address: ":443", TLS: true}, {Address: "unix:/run/x", RedirectHTTPS: Redirect{true, 8443}}},
+		Listeners: []Listener{{Address: ":443", TLS: true}, {Address: "unix:/run/x", Mode: 0o660, RedirectHTTPS: Redirect{true, 8443}}},
 		TLS: TLS{SiteTLS: SiteTLS{
 			MinVersion: tls.VersionTLS13, Curves: []Curve{Curve(tls.X25519), Curve(tls.CurveP256)}, SessionTickets: "off",
 		}, Watch: -1},
@@ -223,6 +229,9 @@ func TestCheck(t *testing.T) {
 		{"access_log.file = 'missing/log'", []string{"f:1:1: access_log.file: ", "missing: no such directory: make it"}},
 		{"access_log.file = 'empty/log'", []string{"f:1:1: access_log.file: ", "not a directory"}},
 		{"access_log.file = 'www/log'", nil},
+		{"[[listeners]]\naddress = 'unix:s'\nmode = '0660'", nil},
+		{"[[listeners]]\naddress = ':0'\nmode = '0660'", []string{"f:3:1: listeners[0].mode: it is for the file of a unix socket"}},
+		{"[[listeners]]\naddress = 'unix:@s'\nmode = '0660'", []string{"f:3:1: listeners[0].mode: it is for"}},
 		{"[[listeners]]\naddress = 'unix:missing/s'", []string{"f:2:1: listeners[0].address: ", "missing: no such directory"}},
 		{"[[listeners]]\naddress = 'unix:empty'", []string{"f:2:1: listeners[0].address: ", "empty is there, and no socket"}},
 		{"[[sites]]\nroot = 'www'\nindex = '.x'", []string{"f:3:1: sites[0].index: "}},

@@ -125,7 +125,7 @@ func (cfg *Config) anchor(dir string) {
 		}
 	}
 	socket := func(addr *string) {
-		if path, ok := strings.CutPrefix(*addr, UnixPrefix); ok {
+		if path, ok := socketFile(*addr); ok {
 			at(&path)
 			*addr = UnixPrefix + path
 		}
@@ -137,6 +137,12 @@ func (cfg *Config) anchor(dir string) {
 	if cfg.AccessLog.File != "-" {
 		at(&cfg.AccessLog.File)
 	}
+}
+
+// socketFile returns the file of a unix socket. One whose name begins with "@" has none.
+func socketFile(addr string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(addr, UnixPrefix)
+	return path, ok && !strings.HasPrefix(path, "@")
 }
 
 // Identity tells sets of CAs apart.

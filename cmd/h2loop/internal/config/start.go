@@ -53,8 +53,8 @@ func (c *checker) accessLog() {
 
 // socket checks where a unix socket is to be made.
 func (c *checker) socket(field, addr string) {
-	path, ok := strings.CutPrefix(addr, UnixPrefix)
-	if !ok || strings.HasPrefix(path, "@") { // which is no file
+	path, ok := socketFile(addr)
+	if !ok {
 		return
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {

@@ -27,6 +27,7 @@ type (
 	Loops     int           // 0 for as many as there are CPUs
 	Status    int           // of a redirect
 	Address   string        // host:port, :port, or unix:PATH
+	Mode      uint32        // of the file of a unix socket; 0 for what the umask leaves
 	Host      string        // in lower case, without a dot at the end
 	Level     string
 	Format    string
@@ -216,6 +217,16 @@ func (a *Address) UnmarshalText(b []byte) error {
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no port from 0 to 65535", text)
 	}
+	return nil
+}
+
+func (m *Mode) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 8, 9)
+	// A number without quotes comes without the zero: it may be a decimal one.
+	if err != nil || n == 0 || b[0] != '0' {
+		return fmt.Errorf("%q: it must be octal and in quotes, as \"0660\"", b)
+	}
+	*m = Mode(n)
 	return nil
 }
 
