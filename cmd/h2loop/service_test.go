@@ -218,6 +218,25 @@ func backlogOf(t *testing.T, pid int, url string) (length string) {
 	return length
 }
 
+// TestMemoryLimits has Go know of less memory than the kernel allows.
+func TestMemoryLimits(t *testing.T) {
+	for name, bound := range map[string]string{"kubernetes.yaml": `limits: \{ memory: (\d+)Mi \}`, "h2loop.service": `MemoryMax=(\d+)M\n`} {
+		text := packaged(t, name)
+		number := func(pattern string) int {
+			t.Helper()
+			m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+			if m == nil {
+				t.Fatalf("%s has no %s", name, pattern)
+			}
+			n, _ := strconv.Atoi(m[1])
+			return n
+		}
+		if most, known := number(bound), number(`GOMEMLIMIT(?:=|, value: )(\d+)MiB`); known >= most || known < most/2 {
+			t.Errorf("%s: GOMEMLIMIT is %d MiB, the bound %d", name, known, most)
+		}
+	}
+}
+
 // TestChroot runs a static program, as a container has it, where nothing else is.
 func TestChroot(t *testing.T) {
 	if os.Getuid() != 0 {
