@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +58,14 @@ func TestNames(t *testing.T) {
 		if w := get(s, tt.host, tt.path); w.Code != tt.want {
 			t.Errorf("%+v: %d", tt, w.Code)
 		}
+	}
+}
+
+// TestDocumentLists has lists that are empty in the JSON, so that jq can go through them.
+func TestDocumentLists(t *testing.T) {
+	b, err := json.Marshal(document(&page{Conns: []loop.ConnState{{}}}))
+	if err != nil || !strings.Contains(string(b), `"streams":[]`) {
+		t.Errorf("%v: %s has no streams", err, b)
 	}
 }
 

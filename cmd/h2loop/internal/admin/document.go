@@ -66,7 +66,7 @@ type docConn struct {
 	TLS      *docTLS     `json:"tls,omitempty"`
 	TCP      *docTCP     `json:"tcp,omitempty"`
 	HTTP2    *docHTTP2   `json:"http2,omitempty"`
-	Streams  []docStream `json:"streams,omitempty"`
+	Streams  []docStream `json:"streams"`
 }
 
 type docTLS struct {
@@ -133,6 +133,7 @@ func documentConn(c *loop.ConnState) docConn {
 		State: c.State, Blocked: c.Blocked, Age: c.Age.Seconds(), Idle: c.Idle.Seconds(),
 		Received: c.Received, Sent: c.Sent, Requests: c.Requests,
 		Queued: c.Queued, Held: c.Held, Unsent: c.Unsent, Unacked: c.Unacked,
+		Streams: []docStream{}, // also if there is none
 	}
 	if t := c.TLS; t != nil {
 		d.TLS = &docTLS{t.Version, t.Cipher, t.ALPN, t.ServerName, t.Resumed}
