@@ -100,6 +100,15 @@ func TestLimitsHaveFields(t *testing.T) {
 			t.Errorf("%s is called %s", s, f.Tag.Get("toml"))
 		}
 	}
+	_, told, _ := strings.Cut(string(page), "Not for operators, and without a field there, are ")
+	told, _, _ = strings.Cut(told, ", which nothing")
+	var without []string
+	for _, m := range regexp.MustCompile("`([A-Za-z0-9.]+)`").FindAllStringSubmatch(told, -1) {
+		without = append(without, m[1])
+	}
+	if !slices.Equal(without, notForOperators) {
+		t.Errorf("the page tells of %q as without a field, want %q", without, notForOperators)
+	}
 	// Every field arrives: none is left at zero.
 	var limits Limits
 	fillWith(reflect.ValueOf(&limits).Elem(), 1)
