@@ -37,7 +37,7 @@ func TestParseErrors(t *testing.T) {
 		{"loops = 2020-01-01", "f:1:9: loops: it must be one value, and is a date or time"},
 		{"loop = 1", "f:1:1: loop: there is no such field: there are loops, drain_timeout, admin, user, group, log, access_log, "},
 		{"log = 1", "f:1:7: log: it must be a table, as {...}, and is a number"},
-		{"drain_timeout = 10", `f:1:17: drain_timeout: "10" is no time: write it as 500ms, 10s`},
+		{"drain_timeout = 10", `f:1:17: drain_timeout: "10" is no time: write it as 500ms, 10s, 5m, 1h or 7d`},
 		{"drain_timeout = '0s'", `f:1:17: drain_timeout: "0s": it must be more than 0`},
 		{"\n[log]\n level = \"loud\"", `f:3:10: log.level: "loud": it must be debug, info, warn or error`},
 		{"[log]\nformat = 'xml'", `f:2:10: log.format: "xml": it must be auto, text or json`},

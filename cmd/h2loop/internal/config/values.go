@@ -56,7 +56,7 @@ const (
 )
 
 func parseDuration(text string) (time.Duration, error) {
-	wrong := fmt.Errorf("%q is no time: write it as 500ms, 10s, 5m or 1h", text)
+	wrong := fmt.Errorf("%q is no time: write it as 500ms, 10s, 5m, 1h or 7d", text)
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
 		if err != nil {
