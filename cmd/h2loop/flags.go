@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -292,6 +294,9 @@ func parseFlags(args, environ []string) (*options, error) {
 		return nil, err
 	}
 	rest, err := parseAll(flags, args)
+	if err == nil {
+		err = misunderstanding(args, rest)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -309,6 +314,28 @@ func parseFlags(args, environ []string) (*options, error) {
 		return nil, fmt.Errorf("%s needs --cert", opts.from["key"])
 	}
 	return opts, nil
+}
+
+// misunderstanding tells of arguments that would be a directory, which is not there, and are
+// meant to be something else.
+func misunderstanding(args, rest []string) error {
+	isMissing := func(name string) bool {
+		_, err := os.Stat(name)
+		return slices.Contains(rest, name) && errors.Is(err, fs.ErrNotExist)
+	}
+	for i, arg := range args[:max(len(args)-1, 0)] {
+		if arg != "--redirect-https" && arg != "-redirect-https" {
+			continue
+		}
+		next := args[i+1]
+		if _, err := strconv.ParseUint(next, 10, 16); err == nil && isMissing(next) {
+			return fmt.Errorf("%s needs an equals sign before the port: --redirect-https=%s", arg, next)
+		}
+	}
+	if len(rest) == 1 && (rest[0] == "help" || rest[0] == "version") && isMissing(rest[0]) {
+		return fmt.Errorf("there is no directory %q: is it --%[1]s?", rest[0])
+	}
+	return nil
 }
 
 // variableOf returns the environment variable that stands for a flag.
@@ -379,8 +406,10 @@ func parseAll(flags *flag.FlagSet, args []string) (rest []string, err error) {
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, err
 			}
-			// Package flag knows the value, and spells the flag -name.
-			return nil, errors.New(dashed.ReplaceAllString(err.Error(), " --$1"))
+			// Package flag knows the value, and spells the flag -name. One that may stand
+			// alone is a boolean to it.
+			text := strings.Replace(err.Error(), "invalid boolean value ", "invalid value ", 1)
+			return nil, errors.New(dashed.ReplaceAllString(text, " --$1"))
 		}
 		left := flags.Args()
 		parsed := len(args) - len(left)

@@ -251,7 +251,7 @@ func (r *Redirect) UnmarshalText(b []byte) error {
 	}
 	port, err := strconv.Atoi(string(b))
 	if err != nil || port < 1 || port > 65535 {
-		return fmt.Errorf("%q: it must be a port, true or false", b)
+		return fmt.Errorf("%q: it must be a port from 1 to 65535, true or false", b)
 	}
 	*r = Redirect{On: true, Port: port}
 	return nil
