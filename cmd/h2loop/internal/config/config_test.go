@@ -28,6 +28,8 @@ func TestParseErrors(t *testing.T) {
 		want string // the beginning
 	}{
 		{"x = ", "f:1:4: expected value"},
+		{"\xef\xbb\xbfloops = 1", "f:1:1: it begins with a byte order mark: save it as UTF-8 without"},
+		{"\xff\xfel\x00", "f:1:1: it is UTF-16: save it as UTF-8 without"},
 		{"loops = 1\nloops = 2", "f:2:1: "},
 		{"[log]\n[log]", "f:2:"},
 		{"loops = -1", "f:1:9: loops: -1: it must not be negative"},
@@ -178,6 +180,10 @@ func TestCheck(t *testing.T) {
 	write(t, dir, "empty", "")
 	write(t, dir, "short", "\x00\x01")
 	write(t, dir, "www/index.html", "")
+	write(t, dir, "encrypted", string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte{1}})))
+	write(t, dir, "old", string(pem.EncodeToMemory(&pem.Block{
+		Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: []byte{1},
+	})))
 	write(t, dir, "www/long", strings.Repeat(" ", maxNotFound+1))
 	write(t, dir, "www/longest", strings.Repeat(" ", maxNotFound))
 	if err := os.Symlink("../a.crt", filepath.Join(dir, "www/out")); err != nil {
@@ -257,6 +263,8 @@ func TestCheck(t *testing.T) {
 		{"[[sites]]\nroot = 'www'\ncertificates = [{cert = 'missing', key = 'a.key'}]", []string{"f:3:18: sites[0].certificates[0].cert: open "}},
 		{"[[sites]]\nroot = 'www'\ncertificates = [{cert = 'a.crt', key = 'missing'}]", []string{"f:3:34: sites[0].certificates[0].key: open "}},
 		{"[[sites]]\nroot = 'www'\ncertificates = [{cert = 'a.crt', key = 'b.key'}]", []string{"f:3:18: sites[0].certificates[0].cert: ", "does not match"}},
+		{"[[sites]]\nroot = 'www'\ncertificates = [{cert = 'a.crt', key = 'encrypted'}]", []string{"f:3:34: sites[0].certificates[0].key: ", "encrypted is encrypted, and nobody is asked for a passphrase: openssl pkey -in "}},
+		{"[[sites]]\nroot = 'www'\ncertificates = [{cert = 'a.crt', key = 'old'}]", []string{"f:3:34: sites[0].certificates[0].key: ", "old is encrypted"}},
 		{"[[listeners]]\naddress = ':1'\ntls = true\n[[sites]]\nroot = 'www'\nhosts = ['a']", []string{"f:4:3: sites[0]: it needs certificates"}},
 		{"[[listeners]]\naddress = ':1'\ntls = true\n[[sites]]\nroot = 'www'", nil}, // for development
 		{"[[listeners]]\naddress = ':1'\ntls = true\n[[sites]]\nroot = 'www'\nhosts = ['a']\n[[sites]]\nroot = 'www'\ncertificates = [{cert = 'a.crt', key = 'a.key'}]", nil},

@@ -24,10 +24,27 @@ func (p *Certificate) Load() (cert tls.Certificate, err error) {
 	if err != nil {
 		return cert, keyError{err}
 	}
+	if isEncrypted(keyPEM) {
+		return cert, keyError{fmt.Errorf("%s is encrypted, and nobody is asked for a passphrase: openssl pkey -in %[1]s -out FILE writes it without one", p.Key)}
+	}
 	if cert, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
 		return cert, fmt.Errorf("%s with %s: %w", p.Cert, p.Key, err)
 	}
 	return cert, nil
+}
+
+// isEncrypted reports whether the first private key is, by itself (RFC 5958) or as PEM
+// (RFC 1421).
+func isEncrypted(keyPEM []byte) bool {
+	for {
+		var block *pem.Block
+		if block, keyPEM = pem.Decode(keyPEM); block == nil {
+			return false
+		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return strings.HasPrefix(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != ""
+		}
+	}
 }
 
 // ReadCAs reads certificates in PEM, one after the other.

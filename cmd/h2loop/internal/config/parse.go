@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ func Read(name string) (*Config, error) {
 // fields and values that there are not; see [Config.Check] for what does not go
 // together.
 func Parse(name string, text []byte) (*Config, Problems) {
+	if encoding := notUTF8(text); encoding != "" {
+		return nil, Problems{{Origin{File: name, Line: 1, Column: 1}, "", encoding + ": save it as UTF-8 without a byte order mark"}}
+	}
 	var all map[string]any // what is defined twice is found here
 	if err := toml.Unmarshal(text, &all); err != nil {
 		return nil, Problems{syntaxProblem(name, err)}
@@ -55,6 +59,18 @@ func Parse(name string, text []byte) (*Config, Problems) {
 		return nil, Problems{syntaxProblem(name, err)}
 	}
 	return cfg, p.problems
+}
+
+// notUTF8 says what a text is by its byte order mark, "" if it has none.
+func notUTF8(text []byte) string {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
+		return "it begins with a byte order mark"
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return "it is UTF-16"
+	default:
+		return ""
+	}
 }
 
 func syntaxProblem(name string, err error) Problem {
