@@ -218,6 +218,31 @@ func backlogOf(t *testing.T, pid int, url string) (length string) {
 	return length
 }
 
+// TestDockerfile builds as the image is built, and reads what it says of itself.
+func TestDockerfile(t *testing.T) {
+	text := packaged(t, "Dockerfile")
+	m := regexp.MustCompile(`-ldflags="([^"]*)"`).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatal("no -ldflags")
+	}
+	program := filepath.Join(t.TempDir(), "h2loop")
+	given := strings.NewReplacer("${VERSION}", "v1.2.3", "${COMMIT}", "0123456789abcdef").Replace(m[1])
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags="+given, "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(program, "--version").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "h2loop v1.2.3 (commit 0123456789ab, go1.") {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, name := range []string{"VERSION", "COMMIT"} {
+		if !strings.Contains(text, "\nARG "+name+"=\n") {
+			t.Errorf("there is no argument %s", name)
+		}
+	}
+}
+
 // TestMemoryLimits has Go know of less memory than the kernel allows.
 func TestMemoryLimits(t *testing.T) {
 	for name, bound := range map[string]string{"kubernetes.yaml": `limits: \{ memory: (\d+)Mi \}`, "h2loop.service": `MemoryMax=(\d+)M\n`} {

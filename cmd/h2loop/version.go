@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 )
 
+// What was built, where no repository says so. The linker sets them, with -X.
+var builtVersion, builtCommit string
+
 // readVersion says what was built, of what and for what.
 func readVersion() string {
 	version, commit := "devel", "unknown"
@@ -25,6 +28,12 @@ func readVersion() string {
 			}
 		}
 		commit += modified
+	}
+	if builtVersion != "" {
+		version = builtVersion
+	}
+	if builtCommit != "" {
+		commit = builtCommit[:min(12, len(builtCommit))]
 	}
 	return fmt.Sprintf("h2loop %s (commit %s, %s, %s/%s)", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
