@@ -56,9 +56,9 @@ func (x *Exchange) requestInfo(err error) RequestInfo {
 	}
 }
 
-// tellRefused tells the hook of what c has answered by itself. q is what there is of the
-// request, which came in that version of HTTP.
-func (c *conn) tellRefused(q *message.Request, version string, status int, err error) {
+// tellRefused tells the hook of what c has answered by itself, and how. q is what there is of
+// the request, which came in that version of HTTP.
+func (c *conn) tellRefused(q *message.Request, version string, done RequestInfo) {
 	f := c.loop.srv.config().Hooks.RequestDone
 	if f == nil {
 		return
@@ -66,7 +66,7 @@ func (c *conn) tellRefused(q *message.Request, version string, status int, err e
 	x := c.loop.free.get()
 	x.conn, x.refused = c, version
 	x.describe(q)
-	x.tellDone(f, RequestInfo{Status: status, Err: err})
+	x.tellDone(f, done)
 	x.request, x.refused = nil, ""
 	x.generation.Add(1)
 	x.recycle()

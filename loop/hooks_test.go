@@ -216,9 +216,12 @@ func TestHooksRefused(t *testing.T) {
 		hello(srv)
 		srv.Handle("POST /slow", func(x *loop.Exchange) { _ = x.ReadBody(0, func(*loop.Exchange, []byte) {}) })
 	})
-	check := func(what string, status int, method, path, pattern string) {
+	check := func(what string, status, sent int, method, path, pattern string) {
 		t.Helper()
 		got := wait(t, what, done)
+		if got.Sent != int64(sent) {
+			t.Errorf("%s: sent %d octets, want %d", what, got.Sent, sent)
+		}
 		if got.Status != status || got.Err == nil || got.method != method || got.path != path || got.pattern != pattern || !got.remote {
 			t.Errorf("%s: %+v", what, got)
 		}
@@ -244,17 +247,20 @@ func TestHooksRefused(t *testing.T) {
 		}
 		_ = nc.Close()
 		if tt.status > 0 {
-			check(fmt.Sprintf("%.50q", tt.request), tt.status, tt.method, "", "")
+			_, body, _ := strings.Cut(string(b), "\r\n\r\n")
+			check(fmt.Sprintf("%.50q", tt.request), tt.status, len(body), tt.method, "", "")
 		}
 	}
 	p := ts.open(cleartext)
 	p.fetch("/there?q", "x-a", long, "x-b", long).want(t, "431", "")
-	check("431", 431, "GET", "/there", "")
+	check("431", 431, 0, "GET", "/there", "")
 	p.answer(p.post("/slow")).want(t, "408", "")
-	check("408", 408, "POST", "/slow", "POST /slow")
+	check("408", 408, 0, "POST", "/slow", "POST /slow")
 	nc := ts.dialHTTP1(cleartext)
 	_, _ = io.WriteString(nc, "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
-	check("408 over HTTP/1.1", 408, "POST", "/slow", "POST /slow")
+	b, _ := io.ReadAll(nc)
+	_, body, _ := strings.Cut(string(b), "\r\n\r\n")
+	check("408 over HTTP/1.1", 408, len(body), "POST", "/slow", "POST /slow")
 	_ = nc.Close()
 	p.fetch("/").want(t, "200", "hello") // its exchange is as good as new
 	if got := wait(t, "the last", done); got.Status != 200 || got.Err != nil || got.path != "/" {

@@ -74,9 +74,9 @@ func (h *http1) Closed(s *h1.Stream, err error) {
 }
 
 // Refused notes what the connection has answered by itself.
-func (h *http1) Refused(s *h1.Stream, status int, err error) {
+func (h *http1) Refused(s *h1.Stream, status, sent int, err error) {
 	if s == nil {
-		(*conn)(h).tellRefused(&noRequest, http11, status, err)
+		(*conn)(h).tellRefused(&noRequest, http11, RequestInfo{Status: status, Sent: int64(sent), Err: err})
 		return
 	}
 	s.App.(*Exchange).status = status

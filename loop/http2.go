@@ -60,7 +60,7 @@ func (h *http2) Refused(s *h2.Stream, status int, err error) {
 		x.status = status
 		return
 	}
-	(*conn)(h).tellRefused(&s.Request, http20, status, err)
+	(*conn)(h).tellRefused(&s.Request, http20, RequestInfo{Status: status, Err: err})
 }
 
 func (h *http2) established() bool { return h.h2.Established() }

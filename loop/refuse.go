@@ -47,7 +47,7 @@ func (c *conn) refuse(first []byte, why string, err error) {
 		} else {
 			c.write(segs, len(answer))
 		}
-		c.tellRefused(&noRequest, http11, 400, err)
+		c.tellRefused(&noRequest, http11, RequestInfo{Status: 400, Sent: int64(len(why)), Err: err})
 	}
 	c.finish()
 }

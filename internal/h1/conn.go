@@ -21,10 +21,10 @@ type Handler interface {
 }
 
 // A Refuser is a [Handler] that learns what the connection answers by itself: Refused
-// is called behind such an answer, with the reason. s is nil if there is no request that
-// Handler.Request was given.
+// is called behind such an answer, with the octets of its body and the reason. s is nil if
+// there is no request that Handler.Request was given.
 type Refuser interface {
-	Refused(s *Stream, status int, err error)
+	Refused(s *Stream, status, sent int, err error)
 }
 
 // A Conn is the server's side of one HTTP/1.1 connection.

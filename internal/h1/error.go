@@ -91,10 +91,14 @@ func (c *Conn) refuse(e *Error) {
 	if c.stream != nil {
 		isHead = c.stream.Request.Method == "HEAD"
 	}
-	if !isHead {
-		o.scratch = append(o.scratch, text...)
+	if isHead {
+		text = ""
+	}
+	o.scratch = append(o.scratch, text...)
+	if c.stream != nil {
+		c.stream.sent += int64(len(text))
 	}
 	if r, ok := c.handler.(Refuser); ok {
-		r.Refused(c.stream, e.Status, e)
+		r.Refused(c.stream, e.Status, len(text), e)
 	}
 }

@@ -205,13 +205,7 @@ func (f Format) appendApache(b []byte, c *clock, x *loop.Exchange, d *loop.Reque
 		b = append(b, '-')
 	}
 	b = append(append(append(b, " - - ["...), c.apache...), `] "`...)
-	b = append(appendApacheText(b, x.Method()), ' ')
-	path, query := target(x)
-	b = appendApacheText(b, path)
-	if query != "" {
-		b = appendApacheText(append(b, '?'), query)
-	}
-	b = append(append(append(b, ' '), x.Proto()...), `" `...)
+	b = append(appendRequestLine(b, x), `" `...)
 	b = appendNumber(b, int64(d.Status))
 	b = appendNumber(append(b, ' '), d.Sent)
 	if f == Combined {
@@ -219,6 +213,20 @@ func (f Format) appendApache(b []byte, c *clock, x *loop.Exchange, d *loop.Reque
 		b = append(appendApacheField(append(b, ` "`...), x.Header("user-agent")), '"')
 	}
 	return append(b, '\n')
+}
+
+// appendRequestLine appends the first line of the request, or "-" for what was none.
+func appendRequestLine(b []byte, x *loop.Exchange) []byte {
+	if x.Method() == "" {
+		return append(b, '-')
+	}
+	b = append(appendApacheText(b, x.Method()), ' ')
+	path, query := target(x)
+	b = appendApacheText(b, path)
+	if query != "" {
+		b = appendApacheText(append(b, '?'), query)
+	}
+	return append(append(b, ' '), x.Proto()...)
 }
 
 func withoutZone(a netip.Addr) netip.Addr { return a.WithZone("") }

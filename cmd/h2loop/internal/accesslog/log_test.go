@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -88,6 +89,20 @@ func request(t *testing.T, c *http.Client, method, url, body string, headers ...
 	_ = resp.Body.Close()
 }
 
+// plaintext asks in cleartext where TLS is spoken, which is refused before it is a request.
+func plaintext(t *testing.T, addr string) {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, _ = io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n")
+	if b, err := io.ReadAll(nc); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 400 ") {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
 // evil is what a peer may send in a field: quotes, backslashes, a line end in
 // Unicode, an escape sequence of C1, and text from right to left.
 const evil = "a\"b\\c\t\u2028\u009b31mred\u202e\x80end"
@@ -99,17 +114,20 @@ func TestFormats(t *testing.T) {
 			`^\{"level":"info","remote":"127\.0\.0\.1:\d+","method":"GET","target":"/items/1\?q=2","protocol":"HTTP/2.0","host":"127\.0\.0\.1:\d+","status":200,"received":0,"sent":5,"duration_ms":\d+\.\d{3},"referer":"http://a/","user_agent":"ua","tls":"1.3","resumed":false,"pattern":"GET /items/\{id\.\.\.\}","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","message":"request"\}$`,
 			`"method":"POST".*"status":204,"received":9,"sent":0,`,
 			`"user_agent":"a\\"b\\\\c\\u0009\\u2028\\u009b31mred\\u202e\\ufffdend"`,
+			`"remote":"127\.0\.0\.1:\d+","target":"","protocol":"HTTP/1.1","status":400,"received":0,"sent":[1-9]\d,.*"error":`,
 			`"protocol":"HTTP/1.1".*"status":404,.*"user_agent":"Go-http-client/1.1","tls":"1.3","resumed":(true|false),"time"`,
 		},
 		Common: {
 			`^127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /items/1\?q=2 HTTP/2.0" 200 5$`,
 			`"POST /items/1\?q=2 HTTP/2.0" 204 -$`, `"GET /items/%0Ax%22 HTTP/2.0" 200 5$`, `"GET /nowhere HTTP/1.1" 404 \d+$`,
+			`\] "-" 400 [1-9]\d$`,
 		},
 		Combined: {
 			`"GET /items/1\?q=2 HTTP/2.0" 200 5 "http://a/" "ua"$`,
 			`"POST /items/1\?q=2 HTTP/2.0" 204 - "-" "Go-http-client/2.0"$`,
 			`"-" "a\\"b\\\\c\\x09\\xe2\\x80\\xa8\\xc2\\x9b31mred\\xe2\\x80\\xae\\x80end"$`,
 			`"GET /nowhere HTTP/1.1" 404 \d+ "-" "Go-http-client/1.1"$`,
+			`\] "-" 400 [1-9]\d "-" "-"$`,
 		},
 	} {
 		t.Run(format.String(), func(t *testing.T) {
@@ -120,6 +138,7 @@ func TestFormats(t *testing.T) {
 			request(t, s.Client(), "POST", s.URL()+"/items/1?q=2", "some body")
 			request(t, s.Client(), "GET", s.URL()+"/items/%0Ax%22", "", "user-agent", evil)
 			request(t, s.Client1(), "GET", s.URL()+"/nowhere", "")
+			plaintext(t, strings.TrimPrefix(s.URL(), "https://"))
 			end()
 			text, err := os.ReadFile(path)
 			if err != nil {
