@@ -654,11 +654,15 @@ func (c *conn) linger() {
 		return
 	}
 	c.unread = int32(c.wire.unread())
-	c.loop.wheel.arm(&c.timer, c.loop.now+lingerTime)
+	next := c.loop.now + lingerTime
 	if c.wire.buffered() > 0 {
+		if !c.timer.armed || c.timer.deadline > next { // each octet that comes comes here
+			c.loop.wheel.arm(&c.timer, next)
+		}
 		c.block()
 		return
 	}
+	c.loop.wheel.arm(&c.timer, next)
 	if c.stage == stageServing {
 		c.engine.Close()
 	}

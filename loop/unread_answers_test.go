@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/h2loop/h2loop/frames"
+	"github.com/h2loop/h2loop/h2"
 )
 
 // TestUnreadAnswers has a peer make the server answer, and not read: what is kept
@@ -73,6 +74,36 @@ func TestUnreadAnswers(t *testing.T) {
 			t.Errorf("counted %d times, want 3", n)
 		}
 	})
+}
+
+// TestUnreadAnswersAndMore has a peer that does not read send an octet now and then
+// behind the end of its connection: that gives it no more time to take what is left.
+func TestUnreadAnswersAndMore(t *testing.T) {
+	const stall = 5 * time.Second
+	srv := stressServe(t, Config{HTTP2: h2.Config{StallTimeout: stall}}, func(*Server) {})
+	p := stressDial(t, srv, 1<<30)
+	c := stressConnOf(t, srv, p)
+	ping := func(*stressPeer) []byte { return frames.AppendPing(nil, frames.Ping{}) }
+	floodUntil(t, p, ping, func() (buffered int, enough bool) {
+		stressOnLoop(t, srv, 0, func(*eventLoop) { buffered, enough = c.wire.buffered(), c.finishing })
+		return buffered, enough
+	})
+	// No time passes but that which is made to.
+	stressOnLoop(t, srv, 0, func(l *eventLoop) {
+		defer l.setTime()
+		end := l.now + 2*stall
+		for ; c.wire.isOpen() && l.now < end; l.now += tick {
+			c.receive() // as if an octet had come, which is thrown away
+			if c.timer.armed && c.timer.deadline <= l.now {
+				l.wheel.stop(&c.timer)
+				c.onTimer()
+			}
+		}
+		if c.wire.isOpen() {
+			t.Errorf("after %v the peer, which takes nothing, is still waited for", 2*stall)
+		}
+	})
+	stressWait(t, "it is counted", func() bool { return srv.Stats().Limits["linger"] == 1 })
 }
 
 // floodUntil has p send what b makes, and not read, until look says that it is
