@@ -220,3 +220,31 @@ func TestGoexit(t *testing.T) {
 		t.Errorf("%d posts were accepted, %d calls were made", n, called.Load())
 	}
 }
+
+// TestGoexitWhileDraining has a loop end in the midst of a drain that has no bound:
+// what its connections wait for never comes.
+func TestGoexitWhileDraining(t *testing.T) {
+	handles := make(chan loop.Async, 1)
+	logger := zerolog.Nop()
+	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}, Loops: 1, Logger: &logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("/", func(x *loop.Exchange) { handles <- x.Async() })
+	ended, shut := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- srv.Run(context.Background()) }()
+	p := openOn(t, dialAddr(t, "tcp", srv.Addrs()[0].String()))
+	p.get("/")
+	async := wait(t, "the request", handles)
+	go func() { shut <- srv.Shutdown(context.Background()) }()
+	p.until("the drain", p.isDraining)
+	if err := async.Do(func(*loop.Exchange) { runtime.Goexit() }); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, "Run to return", ended); err == nil || !strings.Contains(err.Error(), "Goexit") {
+		t.Errorf("Run: %v, want an error about Goexit", err)
+	}
+	if err := wait(t, "Shutdown to return", shut); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}

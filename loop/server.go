@@ -203,7 +203,7 @@ wait:
 			acceptors.Wait()
 			close(accepted)
 		}()
-		srv.drain(clock.C, deadline, accepted)
+		failure = srv.drain(clock.C, deadline, accepted)
 		select {
 		case <-accepted:
 		case <-time.After(srv.stuckAfter): // a loop that does not turn opens nothing either
@@ -263,8 +263,8 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 func (srv *Server) Draining() <-chan struct{} { return srv.closing }
 
 // drain lets every connection end in order, until deadline, if there is one. Until
-// accepted is closed there may be more of them.
-func (srv *Server) drain(clock, deadline <-chan time.Time, accepted <-chan struct{}) {
+// accepted is closed there may be more of them. A loop that ends by itself ends it.
+func (srv *Server) drain(clock, deadline <-chan time.Time, accepted <-chan struct{}) error {
 	srv.draining.Store(true)
 	for _, el := range srv.loops {
 		_ = el.post(el.drain)
@@ -276,14 +276,17 @@ func (srv *Server) drain(clock, deadline <-chan time.Time, accepted <-chan struc
 		case <-clock:
 			srv.tick()
 		case <-srv.emptied:
+		case err := <-srv.failed:
+			return err
 		case <-deadline:
 			srv.cutOff()
-			return
+			return nil
 		case <-srv.cut.c:
 			srv.cutOff()
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 func (srv *Server) cutOff() {
