@@ -253,7 +253,7 @@ func (x *Exchange) onClosed(err error) {
 
 // isWorkedFor reports whether work for x, whose stream err has ended, may go on.
 func (x *Exchange) isWorkedFor(err error) bool {
-	if x.handler != nil && err == nil {
+	if x.handler != nil && (err == nil || errors.Is(err, h2.ErrReset)) { // by a deadline of its own
 		return true
 	}
 	return x.async && (!x.answered || x.handler != nil) && isPeers(err)

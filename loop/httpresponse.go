@@ -395,11 +395,18 @@ func (c *httpCall) SetWriteDeadline(at time.Time) error {
 	return nil
 }
 
+// giveUp resets the stream. That is not the end of the handler, which keeps its place:
+// see settle.
 func (c *httpCall) giveUp() {
-	_ = c.of.Do(func(x *Exchange) {
-		if x != nil {
-			x.conn.protocol.reset(x, frames.ErrCodeInternal)
+	_ = c.of.loop.post(func() {
+		if c.of.isOver() {
+			return
 		}
+		x := c.of.x
+		x.calls++
+		c.of.loop.touch(x.conn)
+		x.conn.protocol.reset(x, frames.ErrCodeInternal)
+		x.leave()
 	})
 }
 

@@ -1,8 +1,10 @@
 package loop_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/h2"
@@ -87,6 +89,55 @@ func TestAnsweredWorkHasNoPlace(t *testing.T) {
 	}
 	p.grant(0, 1<<20)
 	p.fetch("/").want(t, "200", "hello")
+}
+
+// TestHandlerKeepsItsPlaceBehindADeadline has the time for the response of a handler
+// pass that does not return: with the client there, and behind its RST_STREAM.
+func TestHandlerKeepsItsPlaceBehindADeadline(t *testing.T) {
+	t.Parallel()
+	for name, cancels := range map[string]bool{"the client waits": false, "the client has left": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun, late := make(chan bool), make(chan bool)
+			expire, release := make(chan bool), make(chan bool)
+			ts := newServer(t, loop.Config{Loops: 1, HTTP2: h2.Config{MaxConcurrentStreams: 1}}, func(srv *loop.Server) {
+				srv.Handle("/", say("hello"))
+				srv.HandleHTTP("/work", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					begun <- true
+					<-expire
+					_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
+					late <- true
+					<-release
+				}))
+			})
+			p := ts.open(cleartext)
+			id := p.get("/work")
+			wait(t, "the handler", begun)
+			if cancels {
+				p.cancel(id)
+				p.ping()
+			}
+			close(expire)
+			wait(t, "the deadline", late)
+			ts.turn()
+			if !cancels {
+				p.answer(id).wantReset(t, frames.ErrCodeInternal)
+			}
+			p.answer(p.get("/")).wantReset(t, frames.ErrCodeRefusedStream)
+			close(release)
+			eventually(t, "the handler has returned", func() bool { return ts.srv.Stats().HTTPHandlers == 0 })
+			ts.turn()
+			p.fetch("/").want(t, "200", "hello")
+		})
+	}
+}
+
+// turn waits until the loops have done what was posted to them so far.
+func (ts *testServer) turn() {
+	ts.t.Helper()
+	if stuck := ts.srv.Stuck(patience); len(stuck) > 0 {
+		ts.t.Fatalf("loops %d do not turn", stuck)
+	}
 }
 
 // TestBodiesShareABudget gathers more bodies at once than there is memory for, and
