@@ -12,8 +12,8 @@ import (
 // ServeMux or another router, a file server, a reverse proxy, grpc-go's server.
 //
 // Each call of h has a goroutine of its own, for as long as it likes: there may be as
-// many as the limit of streams allows for a connection, and [Config.HTTPHandlers] in
-// all; a request beyond that is answered with 503. A call counts until h has
+// many as the limit of streams allows for a connection, one over HTTP/1.1, and
+// [Config.HTTPHandlers] in all; a request beyond that is answered with 503. A call counts until h has
 // returned, whatever the client does meanwhile. What is written for a loop costs
 // less: see [Server.Handle].
 //

@@ -129,10 +129,14 @@ func (h *http1) moved(x *Exchange) (received, sent int64) { return x.h1.Moved() 
 func (h *http1) setLongLived(x *Exchange)                 { h.h1.SetLongLived(x.h1) }
 func (h *http1) reset(x *Exchange, _ frames.ErrCode)      { h.h1.Reset(x.h1) }
 
-// A request that the peer gives up takes its connection with it, and with that its
-// place.
-func (h *http1) holdPlace() {}
-func (h *http1) freePlace() {}
+func (h *http1) holdPlace() { h.h1.HoldPlace() }
+
+// freePlace goes on with the next request. The connection was not idle until now.
+func (h *http1) freePlace() {
+	h.h1.FreePlace()
+	h.active = h.loop.now
+	h.loop.touch((*conn)(h))
+}
 
 func (h *http1) end(string) {
 	h.h1.Shutdown()

@@ -50,6 +50,7 @@ type Conn struct {
 	life    lifetime
 	closing bool // the response in progress is the last
 	aborted bool
+	taken   bool    // the place for a request is: see HoldPlace
 	running bool    // octets are being handled, or cut: Continue must not begin anew
 	filling *Stream // the stream whose source is being asked
 
@@ -66,13 +67,22 @@ func (c *Conn) Init(shared *Shared, handler Handler, https bool) {
 	c.time.looked = shared.Now
 }
 
-// OpenStreams returns the number of requests in progress: 0 or 1.
+// OpenStreams returns the number of requests in progress: 0 or 1. One whose place is
+// held is.
 func (c *Conn) OpenStreams() int {
-	if c.stream == nil {
+	if c.stream == nil && !c.taken {
 		return 0
 	}
 	return 1
 }
+
+// HoldPlace has no request begin until FreePlace: the last one is closed, or about to
+// be, and the application goes on working for it. What comes is held, as it is behind a
+// request in progress.
+func (c *Conn) HoldPlace() { c.taken = true }
+
+// FreePlace ends what HoldPlace has begun. [Conn.Continue] goes on with what is held.
+func (c *Conn) FreePlace() { c.taken = false }
 
 // Close tells the handler that the request in progress is gone and gives all
 // memory back. The transport has closed, or is about to: nothing more is written.

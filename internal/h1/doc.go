@@ -21,10 +21,11 @@
 //
 // A connection has one request in progress, a [Stream] as in HTTP/2, and none
 // begins before the response of the one before is cut into the batch and its
-// body has come. So answers leave in order, whenever they are given. Octets of
-// later requests, and of a body that the application does not consume, are
-// copied and held meanwhile, and [Conn.WantsPause] asks the caller to stop
-// reading. [Conn.Continue] goes on with them, as Fill does.
+// body has come, nor while the application holds its place ([Conn.HoldPlace]).
+// So answers leave in order, whenever they are given. Octets of later requests,
+// and of a body that the application does not consume, are copied and held
+// meanwhile, and [Conn.WantsPause] asks the caller to stop reading.
+// [Conn.Continue] goes on with them, as Fill does.
 //
 // # Ownership
 //

@@ -96,6 +96,80 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+// TestHoldPlace has an application that works on for a request that is over: the next
+// one waits until it does not.
+func TestHoldPlace(t *testing.T) {
+	for _, step := range []int{0, 1} {
+		tc := newTestConn(t, Config{MaxHeld: 1000})
+		tc.step = step
+		tc.closed = func(*Stream, error) { tc.c.HoldPlace() }
+		tc.recv(get)
+		tc.want("the first", ok)
+		if tc.c.WantsPause() || tc.c.OpenStreams() != 1 || !tc.c.NeedsTick() {
+			t.Errorf("pause %v, streams %d, ticks %v", tc.c.WantsPause(), tc.c.OpenStreams(), tc.c.NeedsTick())
+		}
+		tc.events = nil
+		tc.recv("\r\n" + get + get)
+		tc.wantEvents("nothing begins")
+		if !tc.c.WantsPause() || tc.c.WantsRoom() {
+			t.Errorf("pause %v, room %v", tc.c.WantsPause(), tc.c.WantsRoom())
+		}
+		tc.c.FreePlace()
+		tc.want("the second alone", ok)
+		tc.closed = nil
+		tc.c.FreePlace()
+		tc.want("the third", ok)
+		if tc.c.WantsPause() || tc.c.OpenStreams() != 0 || tc.c.NeedsTick() {
+			t.Errorf("pause %v, streams %d, ticks %v", tc.c.WantsPause(), tc.c.OpenStreams(), tc.c.NeedsTick())
+		}
+		tc.closed = func(*Stream, error) { tc.c.HoldPlace() }
+		tc.recv(get)
+		tc.recv(strings.Repeat("x", 1001))
+		tc.wantFinished("more than is held", true)
+	}
+}
+
+// TestHoldPlaceBehindBody answers before the body has come, and works on: what is left
+// of the body is thrown away meanwhile.
+func TestHoldPlaceBehindBody(t *testing.T) {
+	tc := newTestConn(t, Config{})
+	tc.request = func(s *Stream) { tc.answer(s) }
+	tc.closed = func(*Stream, error) { tc.c.HoldPlace() }
+	tc.recv("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+	tc.want("the answer", ok)
+	tc.recv("ll")
+	if tc.c.WantsPause() {
+		t.Error("a pause in a body that is thrown away")
+	}
+	tc.recv("o" + get)
+	tc.want("nothing more", "")
+	tc.c.FreePlace()
+	tc.want("the next", ok)
+}
+
+// TestHoldPlaceShutdown ends a connection whose application works on: a request that
+// waits is the last, and without one there is nothing to wait for.
+func TestHoldPlaceShutdown(t *testing.T) {
+	for in, out := range map[string]string{"": "", get + get: okClose} {
+		tc := newTestConn(t, Config{})
+		tc.closed = func(*Stream, error) { tc.c.HoldPlace() }
+		tc.recv(get + in)
+		tc.want("the first", ok)
+		tc.c.Shutdown()
+		tc.wantFinished("it waits for a request", in == "")
+		tc.c.FreePlace()
+		tc.want("the last", out)
+		tc.wantFinished("in the end", true)
+	}
+	tc := newTestConn(t, Config{})
+	tc.closed = func(*Stream, error) { tc.c.HoldPlace() }
+	tc.recv(get + get)
+	tc.c.Shutdown()
+	tc.c.Shutdown()
+	tc.wantFinished("asked twice", true)
+	tc.want("the first alone", ok)
+}
+
 // TestBodyWindow has an application that does not consume.
 func TestBodyWindow(t *testing.T) {
 	for _, in := range []string{

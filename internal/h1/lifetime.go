@@ -20,9 +20,9 @@ func (c *Conn) setLifetime(l lifetime) {
 // Shutdown begins a graceful end: the request in progress is the last, and its
 // response says so if its header section was not sent. A connection on which
 // nothing has begun is finished at once; so is, if Shutdown is called again, one
-// on which a header section has begun to come.
+// on which a header section has begun to come, or waits for the place of a request.
 func (c *Conn) Shutdown() {
-	began := c.recv.carry != nil && c.life == lifeAlive
+	began := (c.recv.carry != nil || c.taken && c.held != nil) && c.life == lifeAlive
 	c.setLifetime(lifeDraining)
 	c.closing = true
 	if c.stream == nil && !began {

@@ -68,8 +68,8 @@ func (c *Conn) ReceiveUpTo(b []byte, most *int) (n int, err error) {
 }
 
 // Continue goes on with what is held, as far as may be. It is to be called
-// whenever something may have changed that: the exchange in progress is over, the
-// application has consumed. It does nothing within a call of Receive, Fill or
+// whenever something may have changed that: the exchange in progress is over, its place
+// is free, the application has consumed. It does nothing within a call of Receive, Fill or
 // Continue, which go on by themselves. Its error is like that of Receive.
 func (c *Conn) Continue() error {
 	most := heldPieces
@@ -112,7 +112,7 @@ func (c *Conn) isReady() bool {
 	case c.held == nil:
 		return false
 	case c.stream == nil:
-		return true
+		return !c.taken || c.recv.phase != phaseHead // the rest of a body is thrown away
 	default:
 		return !c.stream.ended && c.window(c.stream) > 0
 	}
@@ -160,7 +160,7 @@ func (c *Conn) run(b []byte, most *int) (n int, err error) {
 func (c *Conn) recvOctets(b []byte) (int, *Error) {
 	switch c.recv.phase {
 	case phaseHead:
-		if c.stream != nil || c.recv.carry == nil && !c.mayBegin() {
+		if c.stream != nil || c.taken || c.recv.carry == nil && !c.mayBegin() {
 			return 0, nil
 		}
 		return c.recvHead(b)

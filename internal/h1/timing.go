@@ -47,7 +47,7 @@ func (sh *Shared) TickEvery() time.Duration {
 // progress or has begun to come, or is not complete. The time of connections that
 // are idle is the caller's.
 func (c *Conn) NeedsTick() bool {
-	return c.life < lifeFinished && (c.stream != nil || c.time.inHead || c.recv.phase != phaseHead)
+	return c.life < lifeFinished && (c.OpenStreams() > 0 || c.time.inHead || c.recv.phase != phaseHead)
 }
 
 // noteHead notes when a header section began that is not complete.
