@@ -43,6 +43,9 @@ func (g *Group) HandleBlocking(pattern string, h BlockingHandler, mw ...Middlewa
 
 // dispatchBlocking has a worker call h.
 func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
+	if x.isAnsweredBefore("a blocking handler") {
+		return
+	}
 	j := &blockingJob{x: x.OffLoop(), h: h, since: time.Since(srv.started)}
 	if srv.workers.Add(j) == nil {
 		return
@@ -51,6 +54,15 @@ func (srv *Server) dispatchBlocking(x *Exchange, h BlockingHandler) {
 	_ = x.SetHeader("retry-after", "1")
 	_ = x.ResumeBody()
 	x.AfterBody(func(x *Exchange) { x.refuseWith(ErrOverloaded, "Service Unavailable") })
+}
+
+// isAnsweredBefore reports whether x is over or answered when it comes to what handler
+// says: behind middleware that calls next all the same.
+func (x *Exchange) isAnsweredBefore(handler string) bool {
+	if x.request != nil && x.answered {
+		x.conn.loop.srv.log.Error().Str("pattern", x.match.Pattern).Msg("a request that was answered came to " + handler)
+	}
+	return x.request == nil || x.answered
 }
 
 func (srv *Server) startWorkers() (err error) {

@@ -367,3 +367,76 @@ func TestBlockingRaces(t *testing.T) {
 	ts.shutdown()
 	running.Wait()
 }
+
+// TestBlockingBehindAnswer has middleware answer, in full and in part, and call next all
+// the same: the handler is not called.
+func TestBlockingBehindAnswer(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
+		handler := func(context.Context, *loop.Exchange) error {
+			t.Error("the handler is called")
+			return nil
+		}
+		behind := func(answer loop.Handler) loop.Middleware {
+			return func(next loop.Handler) loop.Handler {
+				return func(x *loop.Exchange) {
+					answer(x)
+					next(x)
+				}
+			}
+		}
+		srv.HandleBlocking("/full", handler, behind(func(x *loop.Exchange) { _ = x.SendString(401, "full") }))
+		srv.HandleBlocking("/part", handler, behind(func(x *loop.Exchange) {
+			_ = x.SendSource(401, -1, sourceFunc{pull: func(int) ([]byte, bool, error) { return []byte("part"), true, nil }})
+		}))
+	})
+	ts.expectLog("a request that was answered came to a blocking handler") // in part
+	ts.forEachVersion(t, func(t *testing.T, c *http.Client) {
+		ts.t = t
+		for _, how := range []string{"full", "part"} {
+			ts.do(c, "GET", ts.url(cleartext, "/"+how), nil).want(t, 401, how)
+		}
+	})
+}
+
+// TestOffLoopBehindAnswer takes an exchange off the loop that is over: what comes of that
+// is over too, and stays so while others come.
+func TestOffLoopBehindAnswer(t *testing.T) {
+	t.Parallel()
+	dead := make(chan *loop.Exchange, 1)
+	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
+		srv.Handle("/", func(x *loop.Exchange) {
+			_ = x.SendString(200, "hello")
+			select {
+			case dead <- x.OffLoop():
+			default:
+			}
+		})
+	})
+	p := ts.open(cleartext)
+	p.fetch("/").want(t, "200", "hello")
+	x := wait(t, "the exchange", dead)
+	dead <- nil // no more of them
+	for range 10 {
+		p.get("/")
+	}
+	released := 0
+	_, errWriter := x.Writer(200, -1)
+	_, errReader := x.BodyReader()
+	_, errAll := x.ReadAll(0)
+	for what, err := range map[string]error{
+		"SendString": x.SendString(200, ""), "Send": x.Send(200, nil), "SendJSON": x.SendJSON(200, 1),
+		"SendOwned": x.SendOwned(200, nil, func() { released++ }), "SetHeader": x.SetHeader("a", "b"),
+		"Inform": x.Inform(103), "AddTrailer": x.AddTrailer("a", "b"), "Reset": x.Reset(0), "Resume": x.Resume(),
+		"OnBody": x.OnBody(nil), "Writer": errWriter, "BodyReader": errReader, "ReadAll": errAll,
+		"Do": x.Async().Do(nil), "context": context.Cause(x.Context()),
+	} {
+		if !errors.Is(err, loop.ErrClosed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	x.LongLived()
+	if released != 1 || !x.Answered() || x.OffLoop() != x || x.Method() != "" || x.Path() != "" || !x.RemoteAddr().IsValid() {
+		t.Errorf("%d releases, answered: %v, %q %q of %v", released, x.Answered(), x.Method(), x.Path(), x.RemoteAddr())
+	}
+}

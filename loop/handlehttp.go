@@ -46,10 +46,7 @@ func (g *Group) HandleHTTP(pattern string, h http.Handler, mw ...Middleware) {
 // dispatchHTTP has a goroutine call h, unless too many do.
 func (srv *Server) dispatchHTTP(x *Exchange, h http.Handler) {
 	switch {
-	case x.request == nil:
-		return
-	case x.answered: // by middleware that calls next all the same
-		srv.log.Error().Str("pattern", x.match.Pattern).Msg("a request that was answered came to an http.Handler")
+	case x.isAnsweredBefore("an http.Handler"):
 		return
 	case srv.handlers.Add(1) > int64(srv.config().HTTPHandlers):
 		srv.handlers.Add(-1)

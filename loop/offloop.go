@@ -42,8 +42,11 @@ type offLoop struct {
 //
 // [Server.HandleBlocking] does this, and has a bound on the goroutines.
 func (x *Exchange) OffLoop() *Exchange {
-	if x.off != nil || x.isDead() {
+	switch {
+	case x.off != nil:
 		return x
+	case x.isDead(): // which others are about to use again
+		return &Exchange{conn: x.conn, off: &offLoop{bodyGone: ErrClosed}}
 	}
 	d := new(struct {
 		Exchange
@@ -128,8 +131,11 @@ func (x *Exchange) tell(f Handler) error {
 // [Config.MaxBufferedBody]), and returns ErrBodyTooLarge if there are more. It waits,
 // so that it is for [Exchange.OffLoop]; on the loop it returns ErrOnLoop.
 func (x *Exchange) ReadAll(limit int) ([]byte, error) {
-	if x.off == nil {
+	switch {
+	case x.off == nil:
 		return nil, ErrOnLoop
+	case x.isDead():
+		return nil, ErrClosed
 	}
 	if limit <= 0 {
 		limit = x.off.of.loop.srv.config().MaxBufferedBody
