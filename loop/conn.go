@@ -656,9 +656,7 @@ func (c *conn) linger() {
 	c.unread = int32(c.wire.unread())
 	next := c.loop.now + lingerTime
 	if c.wire.buffered() > 0 {
-		if !c.timer.armed || c.timer.deadline > next { // each octet that comes comes here
-			c.loop.wheel.arm(&c.timer, next)
-		}
+		c.loop.wheel.armBy(&c.timer, next) // once, and not for each octet that comes
 		c.block()
 		return
 	}

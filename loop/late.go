@@ -139,10 +139,15 @@ func (c *conn) countRequest() {
 }
 
 // retire begins the graceful end of a connection that is established. The
-// caller flushes.
+// caller flushes. To do so again, as each of many responses may, puts nothing off.
 func (c *conn) retire() {
+	l, wasDraining := c.loop, c.engine.Draining()
 	c.engine.Shutdown()
-	c.loop.wheel.arm(&c.timer, c.loop.now+drainPause)
+	if wasDraining {
+		l.wheel.armBy(&c.timer, l.now+drainPause)
+		return
+	}
+	l.wheel.arm(&c.timer, l.now+drainPause)
 }
 
 // jitter returns d less up to a tenth, so that connections that began together

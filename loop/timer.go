@@ -41,6 +41,13 @@ func (w *wheel) arm(t *timer, deadline time.Duration) {
 	t.prev.next, head.prev = t, t
 }
 
+// armBy makes t ring once the clock has reached deadline, or before if it is armed so.
+func (w *wheel) armBy(t *timer, deadline time.Duration) {
+	if !t.armed || t.deadline > deadline {
+		w.arm(t, deadline)
+	}
+}
+
 // stop makes t not ring.
 func (w *wheel) stop(t *timer) {
 	if !t.armed {
