@@ -258,14 +258,18 @@ func TestTrace(t *testing.T) {
 			at += i
 		}
 	}
+	before = len(lines())
 	nc := ts.dial(cleartext)
-	if _, err := nc.Write([]byte("GET /a HTTP/1.1\r\nHost: h1\r\nCookie: secret=4\r\nConnection: close\r\n\r\n")); err != nil {
+	if _, err := nc.Write([]byte("GET /a HTTP/1.1\r\nHost: h1\r\nCookie: secret=4\r\nX-Mine: 1\r\nConnection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "HTTP/1.1 is told", func() bool { return strings.Contains(lines(), "body of 5 octets") })
 	text = lines()
-	for _, want := range []string{"recv GET /a HTTP/1.1, host h1", "recv     cookie: <8 octets>", "send status 200", "send body of 5 octets"} {
-		if !strings.Contains(text, want) {
+	for _, want := range []string{
+		"recv GET /a HTTP/1.1, host h1", "recv     cookie: <8 octets>", "recv     x-mine: 1", "recv     connection: close",
+		"send status 200", "send body of 5 octets",
+	} {
+		if !strings.Contains(text[before:], want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}

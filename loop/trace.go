@@ -232,7 +232,8 @@ func shown(s string) string {
 func (t *connTrace) traceRequest1(x *Exchange) {
 	r := x.request
 	t.line(false, shown(r.Method)+" "+shown(r.Path)+" "+x.conn.protocol.version(x)+", host "+shown(r.Authority))
-	t.fields(false, r.Fields)
+	t.fields(false, r.ReadFields())
+	t.fields(false, x.h1.ReadHop())
 }
 
 // traceResponse1 tells of a header section of HTTP/1.1.
