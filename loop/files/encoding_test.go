@@ -213,6 +213,19 @@ func testSiblings(t *testing.T, opts Options) {
 			t.Errorf("nothing is acceptable: %d, Vary %q", r.StatusCode, r.Header.Get("Vary"))
 		}
 	}
+	// What the application says of Vary stays.
+	for path, want := range map[string]string{"/varied/a.css": "origin, accept-encoding", "/varied/plain.css": "origin"} {
+		for range 2 {
+			r := s.get(path, "Accept-Encoding", "br")
+			n := s.get(path, "Accept-Encoding", "br", "If-None-Match", r.Header.Get("ETag"))
+			bad := s.get(path, "Accept-Encoding", "br", "Range", "bytes=999-")
+			for status, r := range map[int]reply{200: r, 304: n, 416: bad} {
+				if got := strings.Join(r.Header.Values("Vary"), ", "); r.StatusCode != status || got != want {
+					t.Errorf("%s: %d, Vary %q, want %d, %q", path, r.StatusCode, got, status, want)
+				}
+			}
+		}
+	}
 }
 
 func TestIgnoreSiblings(t *testing.T) {

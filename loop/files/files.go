@@ -92,7 +92,8 @@ func (f *Files) now() int64 { return int64(time.Since(f.started)) }
 //	srv.Handle("/static/{path...}", f.Handler("path"))
 //
 // An empty name stands for the whole path of the request. Headers that are set
-// before the handler is called, such as Cache-Control, are sent with the file.
+// before the handler is called, such as Cache-Control, are sent with the file; Vary is
+// added to where there is a choice of encodings.
 func (f *Files) Handler(wildcard string) loop.Handler {
 	return func(x *loop.Exchange) {
 		if m := x.Method(); m != "GET" && m != "HEAD" {

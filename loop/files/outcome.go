@@ -79,7 +79,7 @@ func (r *outcome) send(f *Files, x *loop.Exchange, t *fetch) {
 		return
 	}
 	if r.res != nil && r.res.negotiated {
-		_ = x.SetHeader("vary", "accept-encoding")
+		_ = x.AddHeader("vary", "accept-encoding")
 	}
 	switch r.status {
 	case 403:
@@ -108,7 +108,7 @@ func (r *outcome) describeTo(x *loop.Exchange) {
 	_ = x.SetHeader("etag", r.rep.etag)
 	_ = x.SetHeader("last-modified", r.res.lastModified)
 	if r.res.negotiated {
-		_ = x.SetHeader("vary", "accept-encoding")
+		_ = x.AddHeader("vary", "accept-encoding") // beside what else the application says
 	}
 	if r.res.cacheControl != "" {
 		_ = x.SetHeader("cache-control", r.res.cacheControl)

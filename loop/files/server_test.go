@@ -62,6 +62,10 @@ func newSiteWith(t *testing.T, opts Options, prepare func(s *site)) *site {
 	srv.Handle("/{path...}", f.Handler("path"))
 	srv.Handle("GET /all/{path...}", f.Handler("path"))
 	srv.Handle("GET /whole/", f.Handler(""))
+	srv.Handle("GET /varied/{path...}", func(x *loop.Exchange) {
+		_ = x.SetHeader("vary", "origin")
+		f.Handler("path")(x)
+	})
 	srv.Handle("GET /alive", func(x *loop.Exchange) { _ = x.SendString(200, "alive") })
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
