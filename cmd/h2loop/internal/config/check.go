@@ -346,10 +346,11 @@ func (cfg *Config) IsDemo() bool {
 	return true
 }
 
-// own are header fields that are not for the configuration to set.
+// own are header fields that are not for the configuration to set: those of the connection,
+// and those that are another thing in each response.
 var own = []string{
-	"connection", "content-encoding", "content-length", "content-range", "date", "keep-alive", "proxy-connection",
-	"te", "trailer", "transfer-encoding", "upgrade",
+	"accept-ranges", "allow", "connection", "content-encoding", "content-length", "content-range", "date", "etag", "keep-alive",
+	"last-modified", "location", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 }
 
 func (c *checker) headers(field string, headers map[string]string) {
@@ -360,7 +361,9 @@ func (c *checker) headers(field string, headers map[string]string) {
 		case !isToken(name):
 			c.add(at, "%q cannot be the name of a header", name)
 		case slices.Contains(own, lower):
-			c.add(at, "it is for the server to say")
+			c.add(at, "it is for the server to say, of each response by itself")
+		case lower == "content-type":
+			c.add(at, "write it as [sites.types], by extension: it is not that of all responses")
 		case lower == "strict-transport-security":
 			c.add(at, "write it as [sites.hsts]: it is not for cleartext")
 		case seen[lower]:
