@@ -416,6 +416,7 @@ func TestRedirectHTTPS(t *testing.T) {
 		{0, "POST", "/", "[::1]:80", 308, "https://[::1]:8443/"},
 		{1, "PUT", "/%41?", "[::1]", 308, "https://[::1]/%41"},
 		{1, "GET", "/", "127.0.0.1", 301, "https://127.0.0.1/"},
+		{1, "GET", "/\xc3\xbc?q=\xff%ff", "h", 301, "https://h/%c3%bc?q=%ff%ff"},
 		{1, "GET", "//evil.example/", "h", 301, "https://h//evil.example/"},
 		{1, "OPTIONS", "*", "h", 400, ""},
 		{1, "GET", "/", "", 400, ""},
@@ -441,6 +442,7 @@ func TestRedirectHTTPS(t *testing.T) {
 		{0, "GET", "/a/b?c=d", true, nil, "301", "https://example.com:8443/a/b?c=d"},
 		{0, "HEAD", "/", true, []string{":authority", "", "host", "example.com:8080"}, "301", "https://example.com:8443/"},
 		{1, "PUT", "/%41?", true, []string{":authority", "[::1]"}, "308", "https://[::1]/%41"},
+		{1, "GET", "/\xc3\xbc?q=\xff%ff", true, nil, "301", "https://example.com/%c3%bc?q=%ff%ff"},
 		{1, "OPTIONS", "*", true, nil, "400", ""},
 		{1, "CONNECT", "", false, []string{":scheme", ""}, "400", ""},
 	} {

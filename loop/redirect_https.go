@@ -3,6 +3,8 @@ package loop
 import (
 	"net"
 	"strconv"
+
+	"github.com/h2loop/h2loop/internal/route"
 )
 
 // redirectHTTPS sends a client to the same place over TLS.
@@ -17,10 +19,7 @@ func redirectHTTPS(x *Exchange) {
 	} else if isIPv6(host) {
 		host = "[" + host + "]"
 	}
-	location := "https://" + host + x.Path()
-	if q := x.RawQuery(); q != "" {
-		location += "?" + q
-	}
+	location := route.Location("https://"+host+x.Path(), x.RawQuery())
 	x.AfterBody(func(x *Exchange) {
 		// 308 keeps the method; 301 is understood by everybody, and enough for
 		// methods that have no body (RFC 9110, Sections 15.4.2 and 15.4.9).

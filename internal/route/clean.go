@@ -118,20 +118,19 @@ func validQuery(q string) bool {
 	return true
 }
 
-// location returns the Location that leads to p, which is escaped, and query.
-func location(p, query string) string {
-	if query == "" {
-		return p
+// Location returns the Location that leads to a path or a URL with a query. Octets beyond
+// ASCII, which a field value has none of, are escaped; all else is left as it is.
+func Location(to, query string) string {
+	if query != "" {
+		to += "?" + query
 	}
 	var b strings.Builder
-	b.Grow(len(p) + 1 + len(query))
-	b.WriteString(p)
-	b.WriteByte('?')
-	for i := range len(query) {
-		if c := query[i]; c < 0x80 {
+	b.Grow(len(to))
+	for i := range len(to) {
+		if c := to[i]; c < 0x80 {
 			b.WriteByte(c)
-		} else { // a field value is ASCII
-			const hex = "0123456789abcdef"
+		} else {
+			const hex = "0123456789abcdef" // as net/http has it
 			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 		}
 	}

@@ -217,7 +217,7 @@ func (t *Table[T]) found(m *Match[T], p *pattern) {
 }
 
 func (m *Match[T]) redirect(p *pattern, path, rawQuery string) {
-	m.Redirect, m.RedirectStatus = location(path, rawQuery), temporaryRedirect
+	m.Redirect, m.RedirectStatus = Location(path, rawQuery), temporaryRedirect
 	if p != nil {
 		m.Pattern = p.text
 	}

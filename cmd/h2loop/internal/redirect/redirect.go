@@ -162,7 +162,7 @@ func (t *Table) Find(method, path, rawQuery string) (location string, status int
 	}
 	if rawQuery != "" && !m.Value.query {
 		before, fragment, ok := strings.Cut(location, "#")
-		if location = before + "?" + rawQuery; ok {
+		if location = route.Location(before, rawQuery); ok {
 			location += "#" + fragment
 		}
 	}

@@ -64,6 +64,8 @@ func TestFind(t *testing.T) {
 		{"GET", "/x/../old/here", "", "/old/here", 307},
 		{"GET", "/x/../other", "", "", 0}, // which is for others to clean
 		{"GET", "/old/%zz", "", "", 0},
+		{"GET", "/old/a", "q=\xc3\xbc\xff%20", "/new/a?q=%c3%bc%ff%20", 301},
+		{"GET", "/old", "q=\xff", "/old/?q=%ff", 307},
 		{"CONNECT", "", "", "", 0},
 		{"OPTIONS", "*", "", "", 0},
 		{"GET", "/part/a%23b", "q=1", "/page?q=1#a%23b?x", 301},
