@@ -33,6 +33,7 @@ var rooms = []room{
 	{path: "internal/message", outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
 	{path: "internal/freelist"},
 	{path: "internal/origin"},
+	{path: "internal/etag"},
 	{path: "h2", inside: []string{"frames", "internal/freelist", "internal/message"}, outside: []string{"golang.org/x/net/http2/hpack"}, denied: noIO},
 	{path: "internal/h1", inside: []string{"internal/freelist", "internal/message"}, denied: noIO},
 	{path: "internal/route"},
@@ -50,7 +51,7 @@ var rooms = []room{
 	},
 	{
 		path:   "loop/files",
-		inside: []string{"loop", "loop/looptest", "internal/freelist", "internal/jobs", "internal/origin"},
+		inside: []string{"loop", "loop/looptest", "internal/etag", "internal/freelist", "internal/jobs", "internal/origin"},
 		outside: []string{
 			"github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
 			"github.com/rs/zerolog", "golang.org/x/sys/unix",
@@ -64,7 +65,7 @@ var rooms = []room{
 	},
 	{
 		path:    "cmd/...",
-		inside:  []string{"loop/...", "cmd/h2loop/internal/...", "internal/route"},
+		inside:  []string{"loop/...", "cmd/h2loop/internal/...", "internal/etag", "internal/route"},
 		outside: []string{"github.com/pelletier/go-toml/v2/...", "github.com/prometheus/client_golang/...", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
 	},
 	{path: "examples/...", inside: []string{"loop/...", "frames"}, outside: []string{"github.com/rs/zerolog"}},

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/h2loop/h2loop/internal/etag"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -80,12 +81,12 @@ var contentTypes = map[string]string{
 // page serves one file of the site.
 func page(name string, body []byte) loop.Handler {
 	sum := sha256.Sum256(body)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	kind := contentTypes[path.Ext(name)]
 	return func(x *loop.Exchange) {
-		_ = x.SetHeader("etag", etag)
+		_ = x.SetHeader("etag", tag)
 		_ = x.SetHeader("cache-control", "no-cache")
-		if x.Header("if-none-match") == etag {
+		if etag.MatchesAny(strings.Join(x.HeaderValues("if-none-match"), ","), tag, etag.Weakly) {
 			_ = x.Send(304, nil)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/h2loop/h2loop/internal/etag"
 	"github.com/h2loop/h2loop/loop"
 )
 
@@ -57,7 +58,7 @@ func questionOf(x *loop.Exchange) question {
 func (q *question) decide(r *resource, p *rep) (status int, spans []span) {
 	switch {
 	case q.ifMatch != "":
-		if !matchesAny(q.ifMatch, p.etag, strongly) {
+		if !etag.MatchesAny(q.ifMatch, p.etag, etag.Strongly) {
 			return 412, nil
 		}
 	case q.ifUnmodifiedSince != "":
@@ -67,7 +68,7 @@ func (q *question) decide(r *resource, p *rep) (status int, spans []span) {
 	}
 	switch {
 	case q.ifNoneMatch != "":
-		if matchesAny(q.ifNoneMatch, p.etag, weakly) {
+		if etag.MatchesAny(q.ifNoneMatch, p.etag, etag.Weakly) {
 			return 304, nil
 		}
 	case q.ifModifiedSince != "":
@@ -106,7 +107,7 @@ func (q *question) rangeApplies(r *resource, p *rep) bool {
 	if t, ok := parseDate(q.ifRange); ok {
 		return r.modified.Equal(t) && r.settled
 	}
-	return strongly(strings.TrimSpace(q.ifRange), p.etag)
+	return etag.Strongly(strings.TrimSpace(q.ifRange), p.etag)
 }
 
 // etagOf makes an entity tag of what changes with the contents. It is to be weak
@@ -125,41 +126,6 @@ func etagOf(s stamp, c coding, weak bool) string {
 		b = append(b, codingNames[c]...)
 	}
 	return string(append(b, '"'))
-}
-
-// The comparisons of RFC 9110, Section 8.8.3.2.
-
-func strongly(a, b string) bool { return a == b && strings.HasPrefix(a, `"`) }
-
-func weakly(a, b string) bool {
-	return strings.TrimPrefix(a, "W/") == strings.TrimPrefix(b, "W/")
-}
-
-// matchesAny reports whether a list of entity tags, or "*", has one that is
-// equal to etag. What follows a malformed tag does not count.
-func matchesAny(list, etag string, equal func(a, b string) bool) bool {
-	for {
-		list = strings.TrimLeft(list, " \t,")
-		if list == "" {
-			return false
-		}
-		if list[0] == '*' {
-			return true
-		}
-		opaque := strings.TrimPrefix(list, "W/")
-		if opaque == "" || opaque[0] != '"' {
-			return false
-		}
-		i := strings.IndexByte(opaque[1:], '"')
-		if i < 0 {
-			return false
-		}
-		n := len(list) - len(opaque) + i + 2
-		if equal(list[:n], etag) {
-			return true
-		}
-		list = list[n:]
-	}
 }
 
 func parseDate(s string) (time.Time, bool) {

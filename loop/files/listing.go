@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/h2loop/h2loop/internal/etag"
 )
 
 // maxListed is how many names a list has: each costs a look at the disk, and a
@@ -61,9 +63,9 @@ func (t *fetch) list() error {
 		body:     body,
 	}
 	switch {
-	case t.ask.ifMatch != "" && !matchesAny(t.ask.ifMatch, p.etag, strongly):
+	case t.ask.ifMatch != "" && !etag.MatchesAny(t.ask.ifMatch, p.etag, etag.Strongly):
 		t.outcome.status = 412
-	case t.ask.ifNoneMatch != "" && matchesAny(t.ask.ifNoneMatch, p.etag, weakly):
+	case t.ask.ifNoneMatch != "" && etag.MatchesAny(t.ask.ifNoneMatch, p.etag, etag.Weakly):
 		p.status, p.body = 304, nil
 		t.page = p
 	default:
