@@ -11,7 +11,9 @@
 // [Options.List], to a list of what is in it. [Options.NotFound] is the page for what
 // is not there. Nothing outside the directory is reached, whatever the path says and
 // wherever symbolic links point ([os.Root] sees to that), and no name that begins with
-// a dot, but .well-known in the root (RFC 8615).
+// a dot, but .well-known in the root (RFC 8615). Links are followed if they are relative
+// and stay inside; an absolute one is not, wherever it points. The directory is opened by
+// [New]: if it is itself a link, to exchange that changes nothing.
 //
 // # What may block
 //
