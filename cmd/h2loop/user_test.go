@@ -49,6 +49,7 @@ func TestUser(t *testing.T) {
 		}
 	}
 	must(os.Chmod(in.path("www/open.txt"), 0o644))
+	must(os.Chmod(in.path("www"), 0o711)) // which root alone may list, and so open
 	must(os.Mkdir(in.path("log"), 0o755))
 	must(os.Chown(in.path("log"), somebody, somebody))
 	args := in.configure(fmt.Sprintf(`

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/privileges"
 	"github.com/h2loop/h2loop/cmd/h2loop/internal/redirect"
 	"github.com/h2loop/h2loop/loop"
@@ -91,7 +89,7 @@ func (c *checker) listeners() {
 		case first >= 0 && before[first].Address == l.Address:
 			c.add(field+".address", "%q is that of listeners[%d] too", l.Address, first)
 		case first >= 0:
-			c.add(field+".address", "%q is a part of listeners[%d], which is %q, or the other way round", l.Address, first, before[first].Address)
+			c.add(field+".address", "%q has addresses in common with listeners[%d], which is %q", l.Address, first, before[first].Address)
 		}
 		if _, isFile := socketFile(string(l.Address)); l.Mode != 0 && !isFile {
 			c.add(field+".mode", "it is for the file of a unix socket, as unix:/run/h2loop.sock")
@@ -267,10 +265,6 @@ func (c *checker) directory(field string, s *Site) {
 		c.add(field+".root", "%s is not a directory", s.Root)
 		return
 	}
-	if !may(s.Root, unix.R_OK|unix.X_OK) {
-		c.add(field+".root", "this user may not read %s, or not look into it: permission denied", s.Root)
-		return
-	}
 	if s.NotFound != "" {
 		c.notFound(field+".not_found", s)
 	}
@@ -292,8 +286,7 @@ func (c *checker) notFound(field string, s *Site) {
 	}
 	root, err := os.OpenRoot(s.Root)
 	if err != nil {
-		c.add(field, "%v", err)
-		return
+		return // CheckStart tells of that; who has opened it before may go on with it
 	}
 	defer root.Close()
 	switch info, err := root.Stat(s.NotFound); {
@@ -307,8 +300,6 @@ func (c *checker) notFound(field string, s *Site) {
 		c.add(field, "%s is no file", s.NotFound)
 	case info.Size() > maxNotFound:
 		c.add(field, "%s is longer than %d KiB", s.NotFound, maxNotFound>>10)
-	case !may(filepath.Join(s.Root, s.NotFound), unix.R_OK):
-		c.add(field, "this user may not read %s: permission denied", s.NotFound)
 	}
 }
 

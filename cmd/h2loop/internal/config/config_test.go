@@ -230,7 +230,7 @@ func TestCheck(t *testing.T) {
 		{"admin = ':80'\n[[listeners]]\naddress = '127.0.0.2:80'\n[[listeners]]\naddress = ':81'", nil},
 		{"admin = ':0'\n[[listeners]]\naddress = ':0'", nil},
 		{"admin = 'unix:s'\n[[listeners]]\naddress = 'unix:s'", []string{"f:1:1: admin: ", "listeners[0]"}},
-		{"[[listeners]]\naddress = '[::1]:80'\n[[listeners]]\naddress = '0.0.0.0:http'", []string{`f:4:1: listeners[1].address: "0.0.0.0:http" is a part of listeners[0], which is "[::1]:80"`}},
+		{"[[listeners]]\naddress = '[::1]:80'\n[[listeners]]\naddress = '0.0.0.0:http'", []string{`f:4:1: listeners[1].address: "0.0.0.0:http" has addresses in common with listeners[0], which is "[::1]:80"`}},
 		{"access_log.file = 'www'", []string{"f:1:1: access_log.file: ", "is a directory, and not a file"}},
 		{"access_log.file = 'missing/log'", []string{"f:1:1: access_log.file: ", "missing: no such directory: make it"}},
 		{"access_log.file = 'empty/log'", []string{"f:1:1: access_log.file: ", "not a directory"}},

@@ -2,12 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +27,32 @@ func (cfg *Config) CheckStart() Problems {
 	c.accessLog()
 	c.socket("admin", cfg.Admin)
 	for i := range cfg.Listeners {
-		c.socket("listeners["+strconv.Itoa(i)+"].address", string(cfg.Listeners[i].Address))
+		c.socket(fmt.Sprintf("listeners[%d].address", i), string(cfg.Listeners[i].Address))
+	}
+	for i := range cfg.Sites {
+		c.rights(fmt.Sprintf("sites[%d]", i), &cfg.Sites[i])
 	}
 	return c.problems
+}
+
+// rights finds what of a directory this user may not read. A process that has become
+// another user since it opened the directory may still serve from it.
+func (c *checker) rights(field string, s *Site) {
+	info, err := os.Stat(s.Root)
+	if err != nil || !info.IsDir() {
+		return // Check tells of that
+	}
+	if !may(s.Root, unix.R_OK|unix.X_OK) {
+		c.add(field+".root", "this user may not read %s, or not look into it: permission denied", s.Root)
+		return
+	}
+	if s.NotFound == "" || !filepath.IsLocal(s.NotFound) {
+		return
+	}
+	page := filepath.Join(s.Root, s.NotFound)
+	if _, err := os.Stat(page); err == nil && !may(page, unix.R_OK) {
+		c.add(field+".not_found", "this user may not read %s: permission denied", page)
+	}
 }
 
 func (c *checker) accessLog() {
