@@ -413,26 +413,23 @@ func (c *checker) limits() {
 	if r := c.cfg.Limits.AcceptRate; r.Burst > 0 && r.PerSecond == 0 {
 		c.add("limits.accept_rate.burst", "it needs a per_second: how many there may be in the long run")
 	}
-	full := c.cfg.Loop()
-	full.Listeners = []loop.Listener{{}}
-	full, wrong := full.WithDefaults()
-	if wrong != nil && len(c.problems) == before {
-		c.add("limits", "%s", strings.TrimPrefix(wrong.Error(), "loop: "))
+	all := c.cfg.Loop()
+	all.Listeners = []loop.Listener{{}}
+	if _, err := all.WithDefaults(); err != nil && len(c.problems) == before {
+		c.add("limits", "%s", strings.TrimPrefix(err.Error(), "loop: "))
 	}
-	if wrong != nil {
-		return
-	}
+	http2 := all.HTTP2.WithDefaults()
 	h := &c.cfg.Limits.HTTP2
 	if h.ConnWindow > 0 && h.ConnWindow < 65535 {
 		c.add("limits.http2.conn_window", "it must be 65535 or more (RFC 9113, Section 6.9.2)")
 	}
-	if window := full.HTTP2.StreamWindow; h.MaxStreamWindow > 0 && int64(h.MaxStreamWindow) < int64(window) {
+	if window := http2.StreamWindow; h.MaxStreamWindow > 0 && int64(h.MaxStreamWindow) < int64(window) {
 		c.add("limits.http2.max_stream_window", "it must not be less than stream_window, which is %d", window)
 	}
 	if h.EncoderTableSize > 4096 {
 		c.add("limits.http2.encoder_table_size", "it must not be more than 4096")
 	}
-	if u, stall := time.Duration(c.cfg.Limits.UserTimeout), full.HTTP2.StallTimeout; u > 0 && stall > 0 && u <= stall {
+	if u, stall := time.Duration(c.cfg.Limits.UserTimeout), http2.StallTimeout; u > 0 && stall > 0 && u <= stall {
 		c.add("limits.user_timeout", "it must be longer than limits.http2.stall_timeout, which is %v: until then a download may pause", stall)
 	}
 }

@@ -312,6 +312,17 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckFindsAll has limits that are wrong in several ways: one does not hide the others.
+func TestCheckFindsAll(t *testing.T) {
+	cfg, problems := Parse("f", []byte("[limits]\naccept_rate.burst = 5\nuser_timeout = '1s'\nhttp2.max_stream_window = '1KiB'\nhttp2.conn_window = 1"))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	if problems = cfg.Check(); len(problems) != 4 {
+		t.Errorf("%d problems, want 4: %v", len(problems), problems)
+	}
+}
+
 // TestMaxNotFound holds the bound to that of package files.
 func TestMaxNotFound(t *testing.T) {
 	dir := t.TempDir()
