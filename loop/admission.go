@@ -236,7 +236,7 @@ func (srv *Server) waitForRoom(c *conn) {
 	for !a.enter(c, false) {
 		select {
 		case <-a.room:
-		case <-srv.closing:
+		case <-srv.closing.c:
 			a.enter(c, true)
 			return
 		}

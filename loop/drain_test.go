@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/h2loop/h2loop/frames"
 	"github.com/h2loop/h2loop/loop"
 )
@@ -363,6 +365,37 @@ func TestDrainNobody(t *testing.T) {
 	_ = p.nc.Close()
 	ts.shutdown()
 	newServer(t, loop.Config{DrainTimeout: 10 * patience}, hello).shutdown()
+}
+
+// TestDrainingWithoutBeginning has no descriptors for the loops: Run fails before it has
+// begun, and those who wait for the end are told. It is not parallel, for the limit is
+// that of the process.
+func TestDrainingWithoutBeginning(t *testing.T) {
+	log := zerolog.Nop()
+	srv, err := loop.New(loop.Config{Listeners: []loop.Listener{{Address: "127.0.0.1:0"}}, Logger: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	err = srv.Run(t.Context())
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("Run: %v, want EMFILE", err)
+	}
+	wait(t, "it to say that it ends", srv.Draining())
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
 }
 
 // TestDraining has those who are still being served know of the end.

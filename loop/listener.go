@@ -154,7 +154,7 @@ func (l *listener) call() {
 // called ends a call, unless it is for the end of the server.
 func (l *listener) called() bool {
 	select {
-	case <-l.srv.closing:
+	case <-l.srv.closing.c:
 		return false
 	default:
 		_ = l.ln.SetDeadline(time.Time{}) // if that undoes what close does, it does so again
@@ -183,7 +183,7 @@ func (l *listener) rest(p *pause, err error) bool {
 	select {
 	case <-time.After(time.Duration(*p)):
 		return true
-	case <-l.srv.closing:
+	case <-l.srv.closing.c:
 		return false
 	}
 }

@@ -67,7 +67,7 @@ type Server struct {
 	draining atomic.Bool
 	quit     signal        // Shutdown was called
 	cut      signal        // and its time is over
-	closing  chan struct{} // closed when Run begins to end
+	closing  signal        // Run begins to end
 	ended    chan struct{} // closed when Run has ended
 	failed   chan error    // what ended the server against its will
 	emptied  chan struct{} // a loop has no connections any more
@@ -96,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 		started: time.Now(),
 		quit:    newSignal(),
 		cut:     newSignal(),
-		closing: make(chan struct{}),
+		closing: newSignal(),
 		ended:   make(chan struct{}),
 		failed:  make(chan error, 1),
 		emptied: make(chan struct{}, 1),
@@ -155,6 +155,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		return errors.New("loop: Run was called twice, or after Shutdown")
 	}
 	defer close(srv.ended)
+	defer srv.closing.raise() // if it does not begin in the first place
 	defer srv.closeListeners()
 	srv.assemble()
 	if err := srv.startWorkers(); err != nil {
@@ -195,7 +196,7 @@ wait:
 			break wait
 		}
 	}
-	close(srv.closing)
+	srv.closing.raise()
 	srv.closeListeners()
 	if failure == nil {
 		accepted := make(chan struct{}) // not on a loop that is dead, which opens nothing more
@@ -240,7 +241,7 @@ func (srv *Server) fail(err error) {
 // that are left were cut off. It must not be called on a loop.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.ran.Swap(true) {
-		close(srv.closing)
+		srv.closing.raise()
 		srv.closeListeners() // it has never run, and will not
 		close(srv.ended)
 		return nil
@@ -260,7 +261,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 // Run ends, when [Server.Shutdown] is called, or because of a failure. From then on it
 // accepts nothing more. Whoever answers for long, as a stream of events does, may end
 // it then, and a health check may say that the server goes.
-func (srv *Server) Draining() <-chan struct{} { return srv.closing }
+func (srv *Server) Draining() <-chan struct{} { return srv.closing.c }
 
 // drain lets every connection end in order, until deadline, if there is one. Until
 // accepted is closed there may be more of them. A loop that ends by itself ends it.
