@@ -334,6 +334,41 @@ func TestHTTPWriteDeadline(t *testing.T) {
 	p.answer(id).wantReset(t, frames.ErrCodeInternal)
 }
 
+// TestHTTPFlushBehindWhole flushes when the client has all of the response.
+func TestHTTPFlushBehindWhole(t *testing.T) {
+	t.Parallel()
+	body := pattern(8192)
+	got, flushed := make(chan bool), make(chan error, 2)
+	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
+		srv.HandleHTTP("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "8192")
+			_, _ = w.Write(body)
+			rc := http.NewResponseController(w)
+			flushed <- rc.Flush()
+			<-got
+			flushed <- rc.Flush()
+		}))
+	})
+	ts.forEachVersion(t, func(t *testing.T, c *http.Client) {
+		resp, err := c.Get(ts.url(cleartext, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b := make([]byte, len(body))
+		if _, err := io.ReadFull(resp.Body, b); err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, b, body)
+		got <- true
+		for range 2 {
+			if err := wait(t, "a flush", flushed); err != nil {
+				t.Errorf("Flush: %v", err)
+			}
+		}
+	})
+}
+
 // TestHTTPUpload reads a large body that the client sends faster than it is read.
 func TestHTTPUpload(t *testing.T) {
 	t.Parallel()

@@ -318,11 +318,19 @@ func (c *httpCall) FlushError() error {
 	if c.out == nil {
 		return c.stream(nil)
 	}
+	err := c.out.Flush()
 	if c.of.isOver() && !c.out.empty {
-		return c.gone()
+		err = c.gone()
 	}
-	return c.out.Flush()
+	if c.isWhole() && errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
 }
+
+// isWhole reports whether the response is over with what was written so far. Over HTTP/2 it
+// is when the handler returns.
+func (c *httpCall) isWhole() bool { return c.request.ProtoMajor == 1 && c.written == c.length }
 
 // finish is called when the handler has returned. mu is held.
 func (c *httpCall) finish() {
