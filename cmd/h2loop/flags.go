@@ -28,12 +28,12 @@ DESCRIPTION
 
   With DIR, it serves the files in that directory: index.html for a path that
   ends in a slash, ranges and conditional requests, and a.css.br, a.css.zst or
-  a.css.gz in place of a.css to clients that like that; never a name that begins
-  with a dot, but for /.well-known/, and nothing outside DIR. Symbolic links are
-  followed if they are relative and do not lead out; an absolute one is 404,
-  also if it points into DIR. Changes of a file are seen within a second. DIR
-  itself is opened once: where it is a link that points elsewhere now, SIGHUP
-  has it opened anew.
+  a.css.gz in place of a.css to clients that like that, unless it is older by
+  whole seconds; never a name that begins with a dot, but for /.well-known/, and
+  nothing outside DIR. Symbolic links are followed if they are relative and do
+  not lead out; an absolute one is 404, also if it points into DIR. Changes of a
+  file are seen within a second. DIR itself is opened once: where it is a link
+  that points elsewhere now, SIGHUP has it opened anew.
 
   With --config, it serves what a file says: listeners, sites by the names of
   hosts, TLS, limits. Environment variables go over the file, and flags over
