@@ -420,13 +420,13 @@ func TestOffLoopBehindAnswer(t *testing.T) {
 	for range 10 {
 		p.get("/")
 	}
-	released := 0
+	released := make(chan bool, 2)
 	_, errWriter := x.Writer(200, -1)
 	_, errReader := x.BodyReader()
 	_, errAll := x.ReadAll(0)
 	for what, err := range map[string]error{
 		"SendString": x.SendString(200, ""), "Send": x.Send(200, nil), "SendJSON": x.SendJSON(200, 1),
-		"SendOwned": x.SendOwned(200, nil, func() { released++ }), "SetHeader": x.SetHeader("a", "b"),
+		"SendOwned": x.SendOwned(200, nil, func() { released <- true }), "SetHeader": x.SetHeader("a", "b"),
 		"Inform": x.Inform(103), "AddTrailer": x.AddTrailer("a", "b"), "Reset": x.Reset(0), "Resume": x.Resume(),
 		"OnBody": x.OnBody(nil), "Writer": errWriter, "BodyReader": errReader, "ReadAll": errAll,
 		"Do": x.Async().Do(nil), "context": context.Cause(x.Context()),
@@ -436,7 +436,36 @@ func TestOffLoopBehindAnswer(t *testing.T) {
 		}
 	}
 	x.LongLived()
-	if released != 1 || !x.Answered() || x.OffLoop() != x || x.Method() != "" || x.Path() != "" || !x.RemoteAddr().IsValid() {
-		t.Errorf("%d releases, answered: %v, %q %q of %v", released, x.Answered(), x.Method(), x.Path(), x.RemoteAddr())
+	wait(t, "the release", released)
+	if !x.Answered() || x.OffLoop() != x || x.Method() != "" || x.Path() != "" || !x.RemoteAddr().IsValid() {
+		t.Errorf("answered: %v, %q %q of %v", x.Answered(), x.Method(), x.Path(), x.RemoteAddr())
 	}
+}
+
+// TestOffLoopReleaseOnLoop hands over what is not taken: what is given back is so on the
+// loop, and not within the call.
+func TestOffLoopReleaseOnLoop(t *testing.T) {
+	t.Parallel()
+	done := make(chan bool, 1)
+	ts := newServer(t, loop.Config{Loops: 1}, func(srv *loop.Server) {
+		srv.HandleBlocking("/", func(_ context.Context, x *loop.Exchange) error {
+			released := make(chan bool) // nobody receives within the calls
+			release := func() { released <- true }
+			if err := x.SendSource(99, -1, sourceFunc{release: release}); !errors.Is(err, loop.ErrStatus) {
+				t.Errorf("SendSource: %v", err)
+			}
+			<-released
+			err := x.SendString(200, "hello")
+			if err := x.SendOwned(200, nil, release); !errors.Is(err, loop.ErrAnswered) {
+				t.Errorf("SendOwned: %v", err)
+			}
+			<-released
+			done <- true
+			return err
+		})
+	})
+	p := ts.open(cleartext)
+	id := p.get("/")
+	wait(t, "the releases", done)
+	p.answer(id).want(t, "200", "hello")
 }

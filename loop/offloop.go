@@ -110,9 +110,21 @@ func (x *Exchange) handOverOwned(status int, release func(), send Handler) error
 		})
 	}
 	if err != nil {
-		release()
+		x.releaseOnLoop(release)
 	}
 	return err
+}
+
+// releaseOnLoop has the loop call release, where it is always called, unless that has
+// ended.
+func (x *Exchange) releaseOnLoop(release func()) {
+	if x.conn != nil {
+		l := x.conn.loop
+		if l.post(func() { l.callInVain(func(*Exchange) { release() }) }) == nil {
+			return
+		}
+	}
+	release()
 }
 
 // tell has the loop call f, unless the exchange is over.
