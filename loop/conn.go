@@ -257,6 +257,9 @@ func (c *conn) receiveTLS(b []byte) {
 // receivedTLS goes on after octets were opened, or the handshake went on; err is
 // what that has come to.
 func (c *conn) receivedTLS(err error) {
+	if c.finishing {
+		return // a step was on its way when it failed
+	}
 	if c.stage == stageHandshake && c.bridge.HandshakeComplete() {
 		c.handshakeDone()
 	}

@@ -202,6 +202,37 @@ func TestHandshakeTooLarge(t *testing.T) {
 	eventually(t, "it is counted", func() bool { return ts.srv.Stats().Limits["handshake_bytes"] == 1 })
 }
 
+// TestHandshakeTooLargeWhileStepping has too much come while a step of the handshake runs
+// off the loop: that is counted once, and not when the step has ended too.
+func TestHandshakeTooLargeWhileStepping(t *testing.T) {
+	t.Parallel()
+	called, goOn := make(chan struct{}, 2), make(chan struct{})
+	ts := newServer(t, loop.Config{
+		Loops: 1, HandshakeWorkers: 1, MaxHandshakeBytes: 8 << 10,
+		Listeners: tlsListener(func(cfg *tls.Config) {
+			cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				called <- struct{}{}
+				<-goOn
+				return nil, nil //nolint:nilnil // which is to change nothing
+			}
+		}),
+	}, hello)
+	nc := stalledHandshake(t, ts)
+	wait(t, "the callback", called)
+	if _, err := nc.Write(make([]byte, 16<<10)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is counted", func() bool { return ts.srv.Stats().Limits["handshake_bytes"] == 1 })
+	close(goOn)
+	// With one worker this comes to the loop behind the step.
+	ts.open(overTLS).fetch("/").want(t, "200", "hello")
+	var s loop.Stats
+	eventually(t, "the other is counted", func() bool { s = ts.srv.Stats(); return s.HandshakesDone == 1 })
+	if s.Limits["handshake_bytes"] != 1 || s.HandshakesFailed != 1 {
+		t.Errorf("limit crossed %d times, %d handshakes failed", s.Limits["handshake_bytes"], s.HandshakesFailed)
+	}
+}
+
 // TestSetCertificates replaces certificates under a client that stays and others
 // that come, one of which resumes its session.
 func TestSetCertificates(t *testing.T) {
