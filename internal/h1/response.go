@@ -192,13 +192,15 @@ func (c *Conn) appendConnection(s *Stream, status int) {
 }
 
 // isUnwanted reports whether what is to come of the body of s, as it is being
-// answered, is not worth waiting for: nobody has begun to read it, and it is long,
-// or the client waits to be told to send it and will not be.
+// answered, is not worth waiting for: the client waits to be told to send it and will not
+// be; or it is long, and nobody has begun to read it, or the response has a length, and
+// so most likely ends before it.
 func (c *Conn) isUnwanted(s *Stream) bool {
-	if s.received > 0 {
-		return false
+	if s.received == 0 && s.head.has(expects) && !s.continued {
+		return true
 	}
-	return s.head.has(expects) && !s.continued || s.Request.ContentLength > int64(c.cfg.MaxSkipped)
+	isLong := s.Request.ContentLength-s.received > int64(c.cfg.MaxSkipped)
+	return isLong && (s.received == 0 || s.framing == framingLength || s.framing == framingNone)
 }
 
 // openTunnel makes the connection that of s alone, both ways.
