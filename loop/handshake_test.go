@@ -213,7 +213,7 @@ func TestHandshakeTooLargeWhileStepping(t *testing.T) {
 			cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				called <- struct{}{}
 				<-goOn
-				return nil, nil //nolint:nilnil // which is to change nothing
+				return nil, nil // which changes nothing
 			}
 		}),
 	}, hello)

@@ -10,8 +10,12 @@ import (
 )
 
 // ErrNoUpgrade is returned by [Exchange.Switch] for a request that does not ask to
-// switch protocols.
+// switch protocols, or over HTTP/1.1 not yet, because its body has not ended.
 var ErrNoUpgrade = errors.New("loop: the request does not ask to switch protocols")
+
+// "A client cannot begin using an upgraded protocol on the connection until it has
+// completely sent the request message". RFC 9110, Section 7.8.
+var errUpgradeBody = fmt.Errorf("%w before its body has ended: see AfterBody", ErrNoUpgrade)
 
 // HandleUpgrade registers h for requests that ask to switch to protocol, such as
 // "websocket": a GET with an Upgrade field over HTTP/1.1 (RFC 9110, Section 7.8),
@@ -19,7 +23,8 @@ var ErrNoUpgrade = errors.New("loop: the request does not ask to switch protocol
 // such a route. pattern has no method: it is registered for both, with middleware as by
 // [Server.Handle]. Other requests for it are answered with 400. Like that, it panics if there is anything wrong with the pattern.
 //
-// h is to call [Exchange.Switch], or to answer as for any request.
+// h is to call [Exchange.Switch], or to answer as for any request. Over HTTP/1.1 it is
+// called behind a short request body, which is thrown away: see [Exchange.AfterBody].
 func (srv *Server) HandleUpgrade(pattern, protocol string, h Handler, mw ...Middleware) {
 	srv.root.HandleUpgrade(pattern, protocol, h, mw...)
 }
@@ -37,11 +42,14 @@ func (g *Group) HandleUpgrade(pattern, protocol string, h Handler, mw ...Middlew
 	}
 	refuse := func(x *Exchange) { _ = x.SendError(400, "Bad Request: this is for clients that switch to "+protocol) }
 	f := func(x *Exchange) {
-		if strings.EqualFold(x.Upgrade(), protocol) {
+		switch {
+		case !strings.EqualFold(x.Upgrade(), protocol):
+			x.AfterBody(refuse)
+		case x.h1 != nil:
+			x.AfterBody(h)
+		default:
 			h(x)
-			return
 		}
-		x.AfterBody(refuse)
 	}
 	g.add(KindUpgrade, "GET "+pattern, f, mw)
 	g.add(KindUpgrade, "CONNECT "+pattern, f, mw)
@@ -89,10 +97,29 @@ func (x *Exchange) beginSwitch() error {
 		return ErrAnswered
 	case x.request.Protocol == "" || x.request.Method == "HEAD":
 		return ErrNoUpgrade
+	case x.h1 != nil && !x.conn.protocol.requestEnded(x):
+		return errUpgradeBody
 	}
-	x.answered = true
 	x.fields = slices.DeleteFunc(x.fields, func(f message.Field) bool { return f.Name == "content-length" })
-	x.fields = append(x.fields, message.Field{Name: "date", Value: x.conn.loop.date})
+	fields := append(x.fields, message.Field{Name: "date", Value: x.conn.loop.date})
 	x.conn.loop.touch(x.conn)
-	return x.conn.protocol.writeSwitch(x, x.fields)
+	if err := x.conn.protocol.writeSwitch(x, fields); err != nil {
+		return err
+	}
+	x.answered, x.fields = true, fields
+	if x.h1 != nil {
+		x.beginTunnelBody()
+	}
+	return nil
+}
+
+// beginTunnelBody throws away what is there of the request body, behind which what comes
+// is another one. If that was to wait it still is.
+func (x *Exchange) beginTunnelBody() {
+	held := x.body.hold
+	if n := len(held.octets); n > 0 {
+		x.conn.protocol.consume(x, n)
+	}
+	x.endBody()
+	x.body.hold.on, x.body.hold.anew = held.on, held.anew
 }

@@ -122,6 +122,78 @@ func TestRFC9110Section7_8_Upgrade(t *testing.T) {
 	})
 }
 
+// TestRFC9110Section7_8_UpgradeBehindBody has requests with a body ask to switch protocols:
+// that is done once the body has ended. Where it is not waited for, there is an answer.
+func TestRFC9110Section7_8_UpgradeBehindBody(t *testing.T) {
+	t.Parallel()
+	ts := newServer(t, loop.Config{}, func(srv *loop.Server) {
+		suspend := func(next loop.Handler) loop.Handler {
+			return func(x *loop.Exchange) { _ = x.Suspend().Continue(next) }
+		}
+		shout := func(x *loop.Exchange) {
+			s, err := x.Switch()
+			if err != nil {
+				if err := x.SendError(400, err.Error()); err != nil {
+					panic(err)
+				}
+				return
+			}
+			err = x.OnBody(func(_ *loop.Exchange, p []byte, end bool) {
+				if _, err := s.TryWrite([]byte(strings.ToUpper(string(p)))); err != nil || end {
+					_ = s.Close()
+				}
+			})
+			if err != nil {
+				panic(err)
+			}
+		}
+		srv.HandleUpgrade("/at-once", "shout", shout)
+		srv.HandleUpgrade("/later", "shout", shout, suspend)
+	})
+	const early = "loop: the request does not ask to switch protocols before its body has ended: see AfterBody\n"
+	forEachTransport(t, func(t *testing.T, tr transport) {
+		for _, path := range []string{"/at-once", "/later"} {
+			for _, tt := range []struct {
+				fields, body string
+				status       int
+			}{
+				{"Content-Length: 0", "", 101},
+				{"Content-Length: 5", "hello", 101},
+				{"Transfer-Encoding: chunked", "0\r\n\r\n", 101},
+				{"Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\nA: b\r\n\r\n", 101},
+				{"Content-Length: 100000", "", 400},
+				{"Content-Length: 5\r\nExpect: 100-continue", "", 400},
+			} {
+				for _, byByte := range []bool{false, true} {
+					ts.t = t
+					nc := ts.dialHTTP1(tr)
+					send(nc, []byte("GET "+path+" HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: shout\r\n"+
+						tt.fields+"\r\n\r\n"+tt.body), byByte)
+					br := bufio.NewReader(nc)
+					if tt.status != 101 {
+						wantResponse(t, br, "GET", tt.status, early)
+						_ = nc.Close()
+						continue
+					}
+					resp, err := http.ReadResponse(br, nil)
+					if err != nil {
+						t.Fatalf("%s: %v", tt.fields, err)
+					}
+					if resp.StatusCode != 101 {
+						t.Fatalf("%s: %d", tt.fields, resp.StatusCode)
+					}
+					_, _ = io.WriteString(nc, "world")
+					b := make([]byte, 5)
+					if _, err := io.ReadFull(br, b); err != nil || string(b) != "WORLD" {
+						t.Fatalf("%s: %q, %v", tt.fields, b, err)
+					}
+					_ = nc.Close()
+				}
+			}
+		}
+	})
+}
+
 // TestRFC8441_ExtendedConnect does the same over HTTP/2, beside other requests.
 func TestRFC8441_ExtendedConnect(t *testing.T) {
 	t.Parallel()
