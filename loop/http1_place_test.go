@@ -112,7 +112,7 @@ func TestHTTP1DrainBehindWork(t *testing.T) {
 	wantResponse(t, idleIn, "GET", 200, string(pattern(8192)))
 	wantResponse(t, waitingIn, "GET", 200, string(pattern(8192)))
 	s.stop()
-	if _, err := idleIn.ReadByte(); err != io.EOF { //nolint:errorlint // never wrapped
+	if _, err := idleIn.ReadByte(); err != io.EOF {
 		t.Errorf("%v, want EOF", err)
 	}
 	eventually(t, "the other drains", func() bool {
@@ -128,7 +128,7 @@ func TestHTTP1DrainBehindWork(t *testing.T) {
 	if resp := wantResponse(t, waitingIn, "GET", 200, "hello"); !resp.Close {
 		t.Error("it is not said that the connection ends")
 	}
-	if _, err := waitingIn.ReadByte(); err != io.EOF { //nolint:errorlint // never wrapped
+	if _, err := waitingIn.ReadByte(); err != io.EOF {
 		t.Errorf("%v, want EOF", err)
 	}
 }
