@@ -381,6 +381,16 @@ func TestStalledByTurns(t *testing.T) {
 	}
 }
 
+// resetTogether has the application reset all of streams once one of them is closed.
+func (tc *testConn) resetTogether(streams map[frames.StreamID]*Stream) {
+	tc.app.closed = func(s *Stream, _ error) {
+		delete(streams, s.id)
+		for _, other := range streams {
+			tc.c.Reset(other, frames.ErrCodeInternal)
+		}
+	}
+}
+
 // TestLateTogether has two streams be late at once, and the application reset the second
 // because of the first: that one is not touched any more.
 func TestLateTogether(t *testing.T) {
@@ -396,12 +406,7 @@ func TestLateTogether(t *testing.T) {
 		}
 		tc.recv(tc.get(1), tc.get(3))
 		tc.drain()
-		tc.app.closed = func(s *Stream, _ error) {
-			delete(streams, s.id)
-			for _, other := range streams {
-				tc.c.Reset(other, frames.ErrCodeInternal)
-			}
-		}
+		tc.resetTogether(streams)
 		tc.pass(time.Hour, nil)
 		slices.Sort(tc.lines)
 		if got := fmt.Sprint(tc.lines); got != "[RST_STREAM 1 CANCEL RST_STREAM 3 INTERNAL_ERROR]" && got != "[RST_STREAM 1 INTERNAL_ERROR RST_STREAM 3 CANCEL]" {
@@ -420,12 +425,7 @@ func TestLateTogether(t *testing.T) {
 		}
 		tc.recv(tc.post(1), tc.post(3))
 		tc.drain()
-		tc.app.closed = func(s *Stream, _ error) {
-			delete(streams, s.id)
-			for _, other := range streams {
-				tc.c.Reset(other, frames.ErrCodeInternal)
-			}
-		}
+		tc.resetTogether(streams)
 		tc.pass(time.Hour, nil)
 		tc.wantCrossed(LimitBodyIn, 1)
 		for _, s := range tc.sh.streams.Values() {

@@ -176,20 +176,13 @@ func (c *httpCall) openBody(x *Exchange) {
 
 // demand asks the client for the body.
 func (c *httpCall) demand() {
-	_ = c.of.loop.post(func() {
-		if c.of.isOver() {
-			return
-		}
-		x := c.of.x
-		x.calls++
-		c.of.loop.touch(x.conn)
+	c.onLoop(func(x *Exchange) {
 		if c.continued {
 			x.body.each, x.body.owes = c.body.reader.take, true
 		} else {
 			_ = x.feed(c.body.reader)
 		}
 		_ = x.ResumeBody()
-		x.leave()
 	})
 }
 

@@ -406,6 +406,12 @@ func (c *httpCall) SetWriteDeadline(at time.Time) error {
 // giveUp resets the stream. That is not the end of the handler, which keeps its place:
 // see settle.
 func (c *httpCall) giveUp() {
+	c.onLoop(func(x *Exchange) { x.conn.protocol.reset(x, frames.ErrCodeInternal) })
+}
+
+// onLoop has the loop call f, unless the exchange is over by then. Other than [Async.Do]
+// it does not learn of that, and so leaves the handler its place.
+func (c *httpCall) onLoop(f Handler) {
 	_ = c.of.loop.post(func() {
 		if c.of.isOver() {
 			return
@@ -413,7 +419,7 @@ func (c *httpCall) giveUp() {
 		x := c.of.x
 		x.calls++
 		c.of.loop.touch(x.conn)
-		x.conn.protocol.reset(x, frames.ErrCodeInternal)
+		f(x)
 		x.leave()
 	})
 }
