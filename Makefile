@@ -60,7 +60,7 @@ test: vet unit race
 GO_TEST = $(GOTESTSUM) --format standard-quiet --hide-summary skipped --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --packages ./... --
 
 unit: test-tools $(GOTESTSUM)
-	timeout --kill-after=10 420 $(GO_TEST) -shuffle=on -timeout 6m
+	timeout --kill-after=10 600 $(GO_TEST) -shuffle=on -timeout 8m
 
 race: test-tools $(GOTESTSUM)
 	timeout --kill-after=10 900 $(GO_TEST) -race -timeout 12m
