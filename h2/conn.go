@@ -29,8 +29,9 @@ type Handler interface {
 }
 
 // A Refuser is a [Handler] that learns what the connection answers by itself: Refused
-// is called before such an answer is made, with the reason, and must not answer itself. If s was not given to
-// Handler.Request, it must not be used any more once Refused has returned.
+// is called before such an answer is made, with the reason, and must not answer itself.
+// If s was not given to Handler.Request, it must not be used any more once Refused has
+// returned.
 type Refuser interface {
 	Refused(s *Stream, status int, err error)
 }

@@ -235,10 +235,15 @@ func (c *Conn) recvRequest(s *Stream) error {
 func (c *Conn) refuseHeaderList(s *Stream) {
 	c.cross(LimitHeaderList)
 	s.Request.ContentLength = -1 // whatever the fields said, the body is thrown away
+	c.refuse(s, 431, errHeaderList)
+}
+
+// refuse answers on behalf of the application, and tells it before: to answer may end s.
+func (c *Conn) refuse(s *Stream, status int, why error) {
 	if r, ok := c.handler.(Refuser); ok {
-		r.Refused(s, 431, errHeaderList)
+		r.Refused(s, status, why)
 	}
-	_ = c.WriteHeaders(s, 431, []Field{{Name: "content-length", Value: "0"}}, true)
+	_ = c.WriteHeaders(s, status, []Field{{Name: "content-length", Value: "0"}}, true)
 }
 
 var errHeaderList = errors.New("h2: the header list is above the limit")

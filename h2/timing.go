@@ -274,10 +274,7 @@ func (c *Conn) timeOut(s *Stream) {
 		return
 	}
 	s.late = true
-	if r, ok := c.handler.(Refuser); ok {
-		r.Refused(s, 408, ErrTimeout)
-	}
-	_ = c.WriteHeaders(s, 408, []Field{{Name: "content-length", Value: "0"}}, true)
+	c.refuse(s, 408, ErrTimeout)
 }
 
 // waits reports whether octets of the response wait to be sent.
