@@ -48,7 +48,6 @@ func openListener(network, address string, mode fs.FileMode) (net.Listener, erro
 	if err != nil {
 		return nil, err
 	}
-	lengthenBacklog(ln)
 	if mode != 0 {
 		if err := os.Chmod(address, mode); err != nil { // what the umask has left out
 			return nil, errors.Join(err, ln.Close())
@@ -69,14 +68,8 @@ func narrow(mode fs.FileMode) func(network, address string, c syscall.RawConn) e
 // lengthenBacklog has the backlog be as long as the kernel allows, which is more than is
 // asked for here. Package net asks for that too if it can read the bound from /proc, and for
 // 128 if it cannot, as in a chroot.
-func lengthenBacklog(ln net.Listener) {
-	s, ok := ln.(syscall.Conn)
-	if !ok {
-		return
-	}
-	if raw, err := s.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.Listen(int(fd), math.MaxInt32) })
-	}
+func (l *listener) lengthenBacklog() {
+	l.control(func(fd int) { _ = unix.Listen(fd, math.MaxInt32) })
 }
 
 // bequeath sets on the listener what its connections are to have: on Linux they have it

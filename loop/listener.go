@@ -87,6 +87,9 @@ func (srv *Server) listen(field string, cfg Listener) (*listener, error) {
 			fmt.Errorf("loop: %s.Listener is a %T: it must be a *net.TCPListener or a *net.UnixListener", field, ln),
 			ln.Close())
 	}
+	if cfg.Listener == nil {
+		l.lengthenBacklog()
+	}
 	l.control(func(fd int) { l.fd = int32(fd) })
 	return l, nil
 }
