@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"syscall"
@@ -34,16 +33,8 @@ func ask(t *testing.T, method, url string, headers ...string) (status int, body 
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: long}
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	resp, body := do(t, c, req)
+	return resp.StatusCode, body
 }
 
 // waitForHealth waits until the loops turn in time, which a machine that stands still

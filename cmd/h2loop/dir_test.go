@@ -77,16 +77,7 @@ func getAsIs(t *testing.T, c *http.Client, base, path string) (*http.Response, s
 		t.Fatal(err)
 	}
 	req.URL.Opaque = "//" + req.URL.Host + path
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
+	return do(t, c, req)
 }
 
 // TestDirectoryFlags has a directory served with all that the flags can say of it.

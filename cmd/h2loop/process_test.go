@@ -230,6 +230,16 @@ func get(t *testing.T, c *http.Client, url string, headers ...string) (*http.Res
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
 	}
+	resp, body := do(t, c, req)
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("GET %s: %s, want HTTP/2", url, resp.Proto)
+	}
+	return resp, body
+}
+
+// do makes a request, and returns the response, read to its end.
+func do(t *testing.T, c *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -237,10 +247,7 @@ func get(t *testing.T, c *http.Client, url string, headers ...string) (*http.Res
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("GET %s: %v", url, err)
-	}
-	if resp.ProtoMajor != 2 {
-		t.Fatalf("GET %s: %s, want HTTP/2", url, resp.Proto)
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
 	return resp, string(body)
 }
