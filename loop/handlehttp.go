@@ -13,9 +13,9 @@ import (
 //
 // Each call of h has a goroutine of its own, for as long as it likes: there may be as
 // many as the limit of streams allows for a connection, one over HTTP/1.1, and
-// [Config.HTTPHandlers] in all; a request beyond that is answered with 503. A call counts until h has
-// returned, whatever the client does meanwhile. What is written for a loop costs
-// less: see [Server.Handle].
+// [Config.HTTPHandlers] in all; a request beyond that is answered with 503. A call counts
+// until h has returned, whatever the client does meanwhile. What is written for a loop
+// costs less: see [Server.Handle].
 //
 // All of a [http.ResponseController] is there; Hijack over HTTP/1.1, as in net/http, and
 // for requests whose body has ended and whose response has not begun. WebSocket libraries

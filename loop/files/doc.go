@@ -45,8 +45,8 @@
 // # Compression
 //
 // Beside a.css there may be a.css.br, a.css.zst and a.css.gz: the same,
-// compressed, and not older than it, in whole seconds: one that is is not used. A client gets the one that its Accept-Encoding
-// likes best. With [Options.Compress], files of text are compressed with zstd or
+// compressed, and not older than it, in whole seconds: one that is is not used. A
+// client gets the one that its Accept-Encoding likes best. With [Options.Compress], files of text are compressed with zstd or
 // gzip if none of those beside them will do: once for all who ask, on goroutines
 // that leave half of the CPUs alone. The result is kept in the cache.
 //
